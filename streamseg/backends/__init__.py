@@ -1,0 +1,1 @@
+"""One module per backend; each loads a model file and runs it. Imported only when used."""

@@ -1,0 +1,97 @@
+"""ONNX Runtime on the CPU: the engine that every machine has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from streamseg.engine import EngineSpec, check_frames
+from streamseg.errors import EngineError, ModelError
+from streamseg.modelfile import ModelHeader
+
+
+class OnnxRuntimeEngine:
+    """A model file in an ONNX Runtime session.
+
+    Args:
+        path: the model file.
+        header: its header.
+        threads: CPU threads to compute with.
+        batch: frames per call (default 1: on a CPU a larger batch only adds latency).
+
+    Raises:
+        ModelError: ONNX Runtime cannot load the graph, or its inputs are not the contract's.
+    """
+
+    def __init__(
+        self, path: Path, header: ModelHeader, *, threads: int, batch: int | None = None
+    ) -> None:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        # Decoder, compositor and encoder need the cores between two inferences: a pool that spins
+        # while it waits would take them.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 3
+        try:
+            self._session: ort.InferenceSession | None = ort.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # ONNX Runtime's own errors share no other base class
+            raise ModelError(
+                f"{path}: ONNX Runtime {ort.__version__} cannot load this model "
+                f"({_first_line(error)}); export it again"
+            ) from error
+        inputs = [(i.name, i.type) for i in self._session.get_inputs()]
+        outputs = [(o.name, o.type) for o in self._session.get_outputs()]
+        if inputs != [("frames", "tensor(uint8)")] or outputs != [("labels", "tensor(uint8)")]:
+            raise ModelError(
+                f"{path}: expected input frames and output labels, both uint8, "
+                f"got {inputs} and {outputs}; export it with 'python -m engines export'"
+            )
+        self.spec = EngineSpec(
+            backend=f"ONNX Runtime {ort.__version__}, CPU",
+            model=header,
+            path=path,
+            batch=batch or 1,
+            workers=1,
+            threads=threads,
+        )
+
+    def infer(self, frames_NHWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """See `Engine.infer`; the returned array is the caller's."""
+        check_frames(frames_NHWC)
+        if self._session is None:
+            raise EngineError(f"{self.spec.path}: the engine is closed")
+        try:
+            (labels,) = self._session.run(["labels"], {"frames": frames_NHWC})
+        except Exception as error:  # as above
+            raise EngineError(
+                f"{self.spec.path}: ONNX Runtime failed on frames "
+                f"{list(frames_NHWC.shape)} ({_first_line(error)})"
+            ) from error
+        return np.asarray(labels, dtype=np.uint8)
+
+    def close(self) -> None:
+        """Free the session."""
+        self._session = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,0 +1,39 @@
+"""Every error this package raises on purpose. Each message names the file, the cause and the fix.
+
+StreamsegError              exit code 1
+├── UsageError              the caller asked for something that cannot be (exit code 2)
+├── SourceError             a video, camera or address cannot be opened or read
+├── OutputError             the result cannot be written (folder, disk, codec)
+├── ModelError              a model file is missing, foreign or broken
+└── EngineError             a backend is missing or failed while it ran
+"""
+
+from __future__ import annotations
+
+
+class StreamsegError(Exception):
+    """Base of everything below; catch this one to catch them all."""
+
+    exit_code = 1
+
+
+class UsageError(StreamsegError):
+    """The caller's mistake: an unknown class, an impossible size, IN and OUT the same file."""
+
+    exit_code = 2
+
+
+class SourceError(StreamsegError):
+    """A video, a camera or an address cannot be opened or read."""
+
+
+class OutputError(StreamsegError):
+    """The result cannot be written."""
+
+
+class ModelError(StreamsegError):
+    """A model file is missing, foreign or broken."""
+
+
+class EngineError(StreamsegError):
+    """A backend is missing, or failed while it ran."""

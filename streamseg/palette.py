@@ -1,0 +1,61 @@
+"""Classes and their colours: what training, model files and drawing must agree on.
+
+Knows nothing about frames or networks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Palette:
+    """Class names in index order, each with an RGB colour (0..255)."""
+
+    names: tuple[str, ...]
+    colours: tuple[tuple[int, int, int], ...]
+
+    def __post_init__(self) -> None:
+        if len(self.names) != len(self.colours):
+            raise ValueError(f"{len(self.names)} names but {len(self.colours)} colours")
+        if len(set(self.names)) != len(self.names):
+            raise ValueError(f"class names must differ, got {self.names}")
+        if not 1 <= len(self.names) <= 255:
+            raise ValueError(f"a palette has 1..255 classes, got {len(self.names)}")
+        for name, colour in zip(self.names, self.colours, strict=True):
+            if len(colour) != 3 or not all(0 <= value <= 255 for value in colour):
+                raise ValueError(f"the colour of {name!r} must be 3 values 0..255, got {colour}")
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+CAMVID = Palette(
+    names=(
+        "sky",
+        "building",
+        "pole",
+        "road",
+        "pavement",
+        "tree",
+        "sign",
+        "fence",
+        "car",
+        "pedestrian",
+        "bicyclist",
+    ),
+    colours=(
+        (128, 128, 128),
+        (128, 0, 0),
+        (192, 192, 128),
+        (128, 64, 128),
+        (60, 40, 222),
+        (128, 128, 0),
+        (192, 128, 128),
+        (64, 64, 128),
+        (64, 0, 128),
+        (64, 64, 0),
+        (0, 128, 192),
+    ),
+)
+"""CamVid's eleven classes in the colours of SegNet's demo."""

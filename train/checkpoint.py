@@ -1,0 +1,125 @@
+"""Checkpoints: safetensors with a JSON header. Never pickle.
+
+Two kinds share the format: ``best`` holds the (averaged) weights under the network's own names;
+``last`` holds beside them everything that an exact resume needs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+from torch.optim import Optimizer
+
+from train.errors import TrainError
+from train.models import ModelSpec, Segmenter, build_model
+from train.recipe import Recipe, recipe_from_dict
+
+HEADER_KEY = "streamseg"
+FORMAT = 1
+
+
+@dataclass(kw_only=True, slots=True)
+class Checkpoint:
+    """A checkpoint in memory."""
+
+    recipe: Recipe
+    epoch: int
+    """Epochs finished."""
+    metrics: dict[str, Any]
+    """Validation metrics of these weights, and the best mIoU so far."""
+    tensors: dict[str, Tensor] = field(repr=False)
+    """``model.*`` (what to run), and for a resume ``raw.*``, ``optim.*``, ``counter.*``."""
+
+    def build(self) -> Segmenter:
+        """The network with these weights, in evaluation mode."""
+        spec: ModelSpec = self.recipe.model
+        model = build_model(spec)
+        model.load_state_dict(part(self.tensors, "model"))
+        return model.eval()
+
+
+def part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors under ``prefix.``, without it."""
+    start = prefix + "."
+    return {k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)}
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write to a temporary name, then rename: a kill never leaves half a checkpoint."""
+    header = {
+        "format": FORMAT,
+        "recipe": checkpoint.recipe.as_dict(),
+        "epoch": checkpoint.epoch,
+        "metrics": checkpoint.metrics,
+    }
+    partial = path.with_name(path.name + ".part")
+    # clone: averaged and raw weights may share storage right after a load, safetensors refuses that
+    tensors = {k: v.detach().cpu().contiguous().clone() for k, v in checkpoint.tensors.items()}
+    save_file(tensors, partial, metadata={HEADER_KEY: json.dumps(header)})
+    os.replace(partial, path)
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint.
+
+    Raises:
+        TrainError: no such file, no safetensors file, or none of ours.
+    """
+    if not path.is_file():
+        raise TrainError(f"{path}: no such checkpoint")
+    try:
+        with safe_open(path, framework="pt") as file:
+            text = (file.metadata() or {}).get(HEADER_KEY)
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise TrainError(f"{path}: not a safetensors file ({error})") from error
+    if text is None:
+        raise TrainError(
+            f"{path}: not a streamseg checkpoint (no '{HEADER_KEY}' header); "
+            "bare backbone weights go to --init"
+        )
+    header = json.loads(text)
+    if header.get("format") != FORMAT:
+        raise TrainError(
+            f"{path}: checkpoint format {header.get('format')}, this version reads {FORMAT}"
+        )
+    return Checkpoint(
+        recipe=recipe_from_dict(header["recipe"], str(path)),
+        epoch=int(header["epoch"]),
+        metrics=header["metrics"],
+        tensors=tensors,
+    )
+
+
+def optimizer_tensors(optimizer: Optimizer) -> dict[str, Tensor]:
+    """An optimiser's state as flat tensors ``<parameter index>.<name>``."""
+    return {
+        f"{index}.{name}": value
+        for index, state in optimizer.state_dict()["state"].items()
+        for name, value in state.items()
+        if isinstance(value, Tensor)
+    }
+
+
+def restore_optimizer(optimizer: Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Put back what `optimizer_tensors` took out; groups and rates come from the recipe."""
+    state: dict[int, dict[str, Any]] = {}
+    for key, value in tensors.items():
+        index, name = key.split(".", 1)
+        state.setdefault(int(index), {})[name] = value
+    optimizer.load_state_dict(
+        {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
+    )
+
+
+def as_counter(value: int) -> Tensor:
+    """An integer as a tensor that a checkpoint can hold."""
+    return torch.tensor(value, dtype=torch.int64)

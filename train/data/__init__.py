@@ -1,0 +1,1 @@
+"""Data sets and augmentation: files in, `(picture, labels)` tensors out."""

@@ -1,0 +1,193 @@
+"""Recipes: one TOML file says everything about a training run but where its files lie.
+
+Every table is a dataclass beside its defaults; an unknown key or a value out of range is an error
+that names the file, the table and the key.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from train.data.camvid import CLASSES
+from train.errors import TrainError
+from train.models import ModelSpec
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ValueError(message)
+
+
+@dataclass(kw_only=True, slots=True, frozen=True)
+class DataConfig:
+    """``[data]``: the data set's layout and the augmentation."""
+
+    layout: Literal["camvid"] = "camvid"
+    crop: int = 320
+    """Side of the square training crop, pixels."""
+    scale: tuple[float, float] = (0.5, 2.0)
+    """Range of the random scale, relative to the picture's own size."""
+    flip: bool = True
+    jitter: float = 0.3
+    """Strength of brightness, contrast and saturation jitter; 0 switches it off."""
+    workers: int = 1
+    """Loader processes. Results do not depend on it: every sample has its own seed."""
+
+    def __post_init__(self) -> None:
+        _require(self.layout == "camvid", f"layout is {self.layout!r}; known: ['camvid']")
+        _require(
+            self.crop >= 64 and self.crop % 32 == 0,
+            f"crop must be a multiple of 32 of at least 64, got {self.crop}",
+        )
+        _require(0 < self.scale[0] <= self.scale[1], f"scale must be [low, high], got {self.scale}")
+        _require(0 <= self.jitter < 1, f"jitter must be in [0, 1), got {self.jitter}")
+        _require(self.workers >= 0, f"workers must not be negative, got {self.workers}")
+
+
+@dataclass(kw_only=True, slots=True, frozen=True)
+class OptimConfig:
+    """``[optim]``: optimiser and poly schedule, ``lr * (1 - step / steps) ** power``."""
+
+    name: Literal["sgd", "adamw"] = "sgd"
+    lr: float = 0.01
+    """Learning rate of head and decoder at the schedule's start."""
+    backbone_factor: float = 0.1
+    """The backbone's learning rate as a share of `lr`."""
+    momentum: float = 0.9
+    """SGD only."""
+    weight_decay: float = 1e-4
+    """Not applied to biases and BatchNorm."""
+    warmup_steps: int = 50
+    power: float = 0.9
+
+    def __post_init__(self) -> None:
+        _require(self.name in ("sgd", "adamw"), f"name is {self.name!r}; known: ['sgd', 'adamw']")
+        _require(self.lr > 0, f"lr must be positive, got {self.lr}")
+        _require(self.backbone_factor >= 0, "backbone_factor must not be negative")
+        _require(self.weight_decay >= 0, "weight_decay must not be negative")
+        _require(self.warmup_steps >= 0, "warmup_steps must not be negative")
+
+
+@dataclass(kw_only=True, slots=True, frozen=True)
+class LossConfig:
+    """``[loss]``: cross-entropy with class weights and an auxiliary term."""
+
+    balance: Literal["none", "sqrt", "median"] = "sqrt"
+    """Class weights: none; median-frequency balancing (Eigen & Fergus 2015); or its square root."""
+    auxiliary: float = 0.4
+    """Weight of the auxiliary head's loss (PSPNet: 0.4)."""
+
+    def __post_init__(self) -> None:
+        known = ["none", "sqrt", "median"]
+        _require(self.balance in known, f"balance is {self.balance!r}; known: {known}")
+        _require(self.auxiliary >= 0, f"auxiliary must not be negative, got {self.auxiliary}")
+
+
+@dataclass(kw_only=True, slots=True, frozen=True)
+class LoopConfig:
+    """``[train]``: how long, how many, from which seed."""
+
+    epochs: int = 20
+    batch: int = 8
+    ema_decay: float = 0.998
+    """Decay of the exponential moving average of the weights; 0 switches it off."""
+    validate_every: int = 1
+    """Epochs between validations; the last epoch is always validated."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _require(self.epochs >= 1, f"epochs must be at least 1, got {self.epochs}")
+        _require(self.batch >= 2, f"batch must be at least 2 (BatchNorm), got {self.batch}")
+        _require(0 <= self.ema_decay < 1, f"ema_decay must be in [0, 1), got {self.ema_decay}")
+        _require(self.validate_every >= 1, "validate_every must be at least 1")
+
+
+@dataclass(kw_only=True, slots=True, frozen=True)
+class Recipe:
+    """A whole recipe; `as_dict` is what a checkpoint's header holds."""
+
+    name: str
+    model: ModelSpec
+    data: DataConfig = field(default_factory=DataConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    train: LoopConfig = field(default_factory=LoopConfig)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values only, as JSON stores them."""
+        return dataclasses.asdict(self)
+
+
+T = TypeVar("T")
+
+
+def _table(kind: type[T], values: Any, where: str, **fixed: Any) -> T:
+    if not isinstance(values, dict):
+        raise TrainError(f"{where}: must be a table")
+    known = [f.name for f in dataclasses.fields(kind) if f.name not in fixed]  # type: ignore[arg-type]
+    for key in values:
+        if key not in known:
+            raise TrainError(f"{where}: unknown key {key!r}; known: {', '.join(known)}")
+    plain = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    try:
+        return kind(**plain, **fixed)
+    except (ValueError, TypeError) as error:
+        raise TrainError(f"{where}: {error}") from error
+
+
+def recipe_from_dict(values: dict[str, Any], where: str) -> Recipe:
+    """Build a recipe from parsed TOML (or a checkpoint's header).
+
+    Raises:
+        TrainError: an unknown table or key, or a value out of range.
+    """
+    tables = {
+        "model": ModelSpec,
+        "data": DataConfig,
+        "optim": OptimConfig,
+        "loss": LossConfig,
+        "train": LoopConfig,
+    }
+    for key in values:
+        if key not in (*tables, "name"):
+            known = ", ".join(("name", *tables))
+            raise TrainError(f"{where}: unknown table or key {key!r}; known: {known}")
+    model_values = dict(values.get("model", {}))
+    model_values.pop("classes", None)
+    return Recipe(
+        name=str(values.get("name", Path(where).stem)),
+        model=_table(ModelSpec, model_values, f"{where} [model]", classes=len(CLASSES)),
+        data=_table(DataConfig, values.get("data", {}), f"{where} [data]"),
+        optim=_table(OptimConfig, values.get("optim", {}), f"{where} [optim]"),
+        loss=_table(LossConfig, values.get("loss", {}), f"{where} [loss]"),
+        train=_table(LoopConfig, values.get("train", {}), f"{where} [train]"),
+    )
+
+
+def load_recipe(path: Path, overrides: list[str] | None = None) -> Recipe:
+    """Read a TOML recipe; each override is ``table.key=value`` with a TOML value.
+
+    Raises:
+        TrainError: no such file, not TOML, an unknown key or a value out of range.
+    """
+    try:
+        values = tomllib.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise TrainError(f"{path}: no such recipe; see train/recipes/") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, IsADirectoryError) as error:
+        raise TrainError(f"{path}: not a TOML recipe ({error})") from error
+    for override in overrides or []:
+        table_key, separator, text = override.partition("=")
+        table, dot, key = table_key.partition(".")
+        if not separator or not dot:
+            raise TrainError(f"--set {override}: write table.key=value, e.g. train.epochs=5")
+        try:
+            value = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            value = text
+        values.setdefault(table, {})[key] = value
+    return recipe_from_dict(values, str(path))
