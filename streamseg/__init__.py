@@ -1,5 +1,78 @@
-"""Segment a video or a camera stream, fast, on the machine you have."""
+"""Segment a video or a camera stream, fast, on the machine you have.
+
+from streamseg import segment_video, label_frames
+
+stats = segment_video("in.mp4", "out.mp4", model="mbv2")
+for frame, labels in label_frames("in.mp4"):
+    ...
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from streamseg.engine import Engine, EngineSpec, open_engine
+    from streamseg.errors import (
+        EngineError,
+        ModelError,
+        OutputError,
+        SourceError,
+        StreamsegError,
+        UsageError,
+    )
+    from streamseg.live import segment_live
+    from streamseg.palette import Palette
+    from streamseg.sample import write_sample
+    from streamseg.segment import label_frames, segment_video
+    from streamseg.stats import StageStats, Stats
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "Engine",
+    "EngineError",
+    "EngineSpec",
+    "ModelError",
+    "OutputError",
+    "Palette",
+    "SourceError",
+    "StageStats",
+    "Stats",
+    "StreamsegError",
+    "UsageError",
+    "__version__",
+    "label_frames",
+    "open_engine",
+    "segment_live",
+    "segment_video",
+    "write_sample",
+]
+
+# Name -> module. Loaded on first use (PEP 562): `streamseg --help` must not wait for PyAV, OpenCV
+# and ONNX Runtime.
+_HOMES = {
+    "Engine": "engine",
+    "EngineSpec": "engine",
+    "open_engine": "engine",
+    "EngineError": "errors",
+    "ModelError": "errors",
+    "OutputError": "errors",
+    "SourceError": "errors",
+    "StreamsegError": "errors",
+    "UsageError": "errors",
+    "segment_live": "live",
+    "Palette": "palette",
+    "write_sample": "sample",
+    "label_frames": "segment",
+    "segment_video": "segment",
+    "StageStats": "stats",
+    "Stats": "stats",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'streamseg' has no attribute {name!r}")
+    return getattr(import_module(f"streamseg.{_HOMES[name]}"), name)

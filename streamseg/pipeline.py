@@ -1,0 +1,215 @@
+"""Stages as threads, joined by bounded channels. Knows nothing about videos, engines or click.
+
+    source -> stage -> stage -> ... -> last stage (a sink returns nothing)
+
+- Order is kept, also by a stage with several workers.
+- Memory is bounded: a channel holds a few items, a full one makes its producer wait.
+- The first error of any stage stops all of them and is raised once, from `run` or `results`.
+- `stop` ends the input: what is under way is finished. `abort` drops everything.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from streamseg.channel import Aborted, Channel
+from streamseg.stats import StageClock, StageStats
+
+Slot = Future[list[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One step of a pipeline."""
+
+    name: str
+    work: Callable[[list[Any]], list[Any]]
+    """A batch of items in, the items for the next stage out, in order. Called from a thread."""
+    batch: int = 1
+    """Items per call at most."""
+    workers: int = 1
+    """Calls that may run at the same time; `work` must be thread-safe if above 1."""
+    wait_for_batch: bool = True
+    """False takes what is there instead of waiting for a full batch: for live streams."""
+
+
+class Pipeline:
+    """Runs items of a source through stages.
+
+    Args:
+        source: iterated in a thread of its own; its time counts as the first stage.
+        stages: in order.
+        source_name: how the source is called in the statistics.
+        capacity: items each channel holds.
+        drop_oldest: the source never waits: when the first channel is full its oldest item goes.
+    """
+
+    def __init__(
+        self,
+        source: Iterable[Any],
+        stages: Sequence[Stage],
+        *,
+        source_name: str = "source",
+        capacity: int = 4,
+        drop_oldest: bool = False,
+    ) -> None:
+        self._source = source
+        self._stages = list(stages)
+        self._clocks = [
+            StageClock(source_name),
+            *(StageClock(stage.name, stage.workers) for stage in self._stages),
+        ]
+        # A channel holds futures: a stage with several workers hands over results that are still
+        # being computed, in order, and the next stage waits for each in turn.
+        self._channels: list[Channel[Slot]] = [
+            Channel(capacity, drop_oldest=drop_oldest and index == 0)
+            for index in range(len(self._stages) + 1)
+        ]
+        self._stopping = threading.Event()
+        self._error: BaseException | None = None
+        self._error_lock = threading.Lock()
+        self._threads: list[threading.Thread] = []
+
+    @property
+    def dropped(self) -> int:
+        """Items the source brought that no stage saw."""
+        return self._channels[0].dropped
+
+    def stop(self) -> None:
+        """Take no more from the source; finish what is under way."""
+        self._stopping.set()
+
+    def abort(self) -> None:
+        """Drop everything that is under way."""
+        self._stopping.set()
+        for channel in self._channels:
+            channel.abort()
+
+    def stage_stats(self, wall_seconds: float) -> tuple[StageStats, ...]:
+        """A row per stage, the source first."""
+        return tuple(clock.summary(wall_seconds) for clock in self._clocks)
+
+    def run(self, tick: Callable[[], None] | None = None, *, interval: float = 0.1) -> None:
+        """Run to the end; `tick` is called every `interval` seconds from the caller's thread.
+
+        A KeyboardInterrupt here is the caller's to handle: catch it, `stop`, and `wait`.
+
+        Raises:
+            Exception: the first error of the source or of a stage, as it was raised.
+        """
+        self.start()
+        self.wait(tick, interval=interval)
+
+    def start(self) -> None:
+        """Start all threads; daemons, so that a hung device cannot keep the process alive."""
+        targets: list[tuple[str, Callable[[], None]]] = [("source", self._run_source)]
+        for index, stage in enumerate(self._stages):
+            targets.append((stage.name, lambda i=index: self._run_stage(i)))  # type: ignore[misc]
+        for name, target in targets:
+            thread = threading.Thread(target=target, name=f"streamseg-{name}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def wait(self, tick: Callable[[], None] | None = None, *, interval: float = 0.1) -> None:
+        """Wait for the end of a started pipeline whose last stage is a sink; see `run`."""
+        for thread in self._threads:
+            while thread.is_alive():
+                thread.join(interval)
+                if tick is not None:
+                    tick()
+        self._raise_first_error()
+
+    def results(self) -> Iterator[Any]:
+        """Run, and yield what the last stage returns, in order.
+
+        Closing the generator early (``break``) tears the pipeline down.
+
+        Raises:
+            Exception: as `run`.
+        """
+        self.start()
+        try:
+            for slot in self._channels[-1]:
+                yield from slot.result()
+        except Aborted:
+            pass  # a stage died; its error is raised below
+        finally:
+            self.abort()
+            for thread in self._threads:
+                thread.join()
+        self._raise_first_error()
+
+    def _raise_first_error(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def _fail(self, error: BaseException) -> None:
+        with self._error_lock:
+            if self._error is None and not isinstance(error, (Aborted, CancelledError)):
+                self._error = error
+        self.abort()
+
+    def _run_source(self) -> None:
+        clock, out = self._clocks[0], self._channels[0]
+        try:
+            iterator = iter(self._source)
+            while not self._stopping.is_set():
+                start = time.perf_counter()
+                try:
+                    item = next(iterator)
+                except StopIteration:
+                    break
+                clock.add(time.perf_counter() - start)
+                slot: Slot = Future()
+                slot.set_result([item])
+                out.put(slot)
+        except BaseException as error:  # whatever it was, it must reach the caller's thread
+            self._fail(error)
+        finally:
+            out.close()
+
+    def _run_stage(self, index: int) -> None:
+        stage, clock = self._stages[index], self._clocks[index + 1]
+        source, out = self._channels[index], self._channels[index + 1]
+        sink = index == len(self._stages) - 1
+        pool = ThreadPoolExecutor(stage.workers) if stage.workers > 1 else None
+
+        def work(items: list[Any]) -> list[Any]:
+            start = time.perf_counter()
+            results = stage.work(items)
+            clock.add(time.perf_counter() - start, len(items))
+            return results
+
+        try:
+            for items in self._batches(source, stage):
+                if pool is not None:
+                    out.put(pool.submit(work, items))
+                    continue
+                results = work(items)
+                if sink and not results:
+                    continue
+                slot: Slot = Future()
+                slot.set_result(results)
+                out.put(slot)
+        except BaseException as error:
+            self._fail(error)
+        finally:
+            if pool is not None:
+                pool.shutdown(wait=True, cancel_futures=self._error is not None)
+            out.close()
+
+    def _batches(self, source: Channel[Slot], stage: Stage) -> Iterator[list[Any]]:
+        waiting: list[Any] = []
+        while slots := source.get_batch(stage.batch, wait_for_all=stage.wait_for_batch):
+            for slot in slots:
+                waiting.extend(slot.result())
+            while len(waiting) >= stage.batch or (waiting and not stage.wait_for_batch):
+                yield waiting[: stage.batch]
+                del waiting[: stage.batch]
+        if waiting:
+            yield waiting

@@ -1,0 +1,165 @@
+"""Counters of a run: frames, per-stage latency and utilisation. Pure numbers, no printing.
+
+Memory does not grow with the length of a run: durations go into logarithmic buckets.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+_BUCKETS_PER_DECADE = 200
+"""Neighbouring buckets differ by 1.2 %, so a percentile is right within 0.6 %."""
+_SMALLEST = 1e-7
+
+
+class Histogram:
+    """Durations in seconds, countable without keeping them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.total = 0.0
+        self._buckets: Counter[int] = Counter()
+
+    def add(self, seconds: float) -> None:
+        """Count one duration."""
+        self.count += 1
+        self.total += seconds
+        self._buckets[round(math.log10(max(seconds, _SMALLEST)) * _BUCKETS_PER_DECADE)] += 1
+
+    def percentile(self, share: float) -> float:
+        """The duration that `share` (0..1) of all are not above; NaN when nothing was counted."""
+        if not self.count:
+            return math.nan
+        rank = max(1, math.ceil(share * self.count))
+        for bucket in sorted(self._buckets):
+            rank -= self._buckets[bucket]
+            if rank <= 0:
+                return float(10 ** (bucket / _BUCKETS_PER_DECADE))
+        raise AssertionError("ranks exceed counts")
+
+
+class StageClock:
+    """What one stage did: how many items, how long each took, how much of the time it was busy."""
+
+    def __init__(self, name: str, workers: int = 1) -> None:
+        self.name = name
+        self.workers = workers
+        self._lock = threading.Lock()
+        self._items = 0
+        self._calls = Histogram()
+
+    def add(self, seconds: float, items: int = 1) -> None:
+        """Count one call that handled `items` items in `seconds`."""
+        with self._lock:
+            self._items += items
+            self._calls.add(seconds)
+
+    def summary(self, wall_seconds: float) -> StageStats:
+        """The numbers so far, as shares of `wall_seconds`."""
+        with self._lock:
+            return StageStats(
+                name=self.name,
+                items=self._items,
+                calls=self._calls.count,
+                p50_ms=_ms(self._calls.percentile(0.5)),
+                p95_ms=_ms(self._calls.percentile(0.95)),
+                utilisation=self._calls.total / max(wall_seconds * self.workers, 1e-9),
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageStats:
+    """One row of the final table."""
+
+    name: str
+    items: int
+    """Frames handled."""
+    calls: int
+    """Calls made; fewer than items where frames go in batches."""
+    p50_ms: float | None
+    """Median duration of a call, milliseconds; None if it was never called."""
+    p95_ms: float | None
+    utilisation: float
+    """Share of the wall time (times workers) that the stage was busy, 0..1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stats:
+    """What a run did, as the final table and ``--json`` show it."""
+
+    source: str
+    output: str | None
+    frames: int
+    """Frames written."""
+    frames_expected: int | None
+    """Frames the source's header promised; None if it says nothing."""
+    wall_seconds: float
+    """From opening the source to the finished file, the engine's load included."""
+    fps: float
+    media_seconds: float
+    """Length of what was segmented, by its own timestamps."""
+    real_time_factor: float
+    """media_seconds / wall_seconds: above 1 is faster than playback."""
+    first_frame_seconds: float | None
+    """From the start to the first frame handed to the encoder."""
+    engine: str
+    model: str
+    size: tuple[int, int]
+    """Width and height the network saw, pixels."""
+    batch: int
+    threads: int
+    stages: tuple[StageStats, ...]
+    bottleneck: str
+    """The stage with the highest utilisation."""
+    interrupted: bool = False
+    dropped: int = 0
+    """Frames a live source brought that were never segmented."""
+    latency_p50_ms: float | None = None
+    """Live only: from capture to written."""
+    latency_p95_ms: float | None = None
+    warnings: tuple[str, ...] = field(default=())
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return asdict(self)
+
+
+class RunClock:
+    """Wall time, frames and latency of a run; shared between the threads of a pipeline."""
+
+    def __init__(self) -> None:
+        self.start = time.perf_counter()
+        self.frames = 0
+        self.first_frame: float | None = None
+        self.media_seconds = 0.0
+        self._latency = Histogram()
+        self._lock = threading.Lock()
+
+    def elapsed(self) -> float:
+        """Seconds since the run began."""
+        return time.perf_counter() - self.start
+
+    def written(self, media_seconds: float, captured: float | None = None) -> None:
+        """One more frame reached the encoder; `captured` is a live frame's `perf_counter`."""
+        now = time.perf_counter()
+        with self._lock:
+            self.frames += 1
+            self.media_seconds = max(self.media_seconds, media_seconds)
+            if self.first_frame is None:
+                self.first_frame = now - self.start
+            if captured is not None:
+                self._latency.add(now - captured)
+
+    def latency_ms(self, share: float) -> float | None:
+        """Percentile of capture-to-written latency, milliseconds; None without live frames."""
+        with self._lock:
+            return _ms(self._latency.percentile(share))
+
+
+def _ms(seconds: float) -> float | None:
+    return None if math.isnan(seconds) else seconds * 1000

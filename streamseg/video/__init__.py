@@ -1,0 +1,1 @@
+"""Video in and out, through PyAV: everything that knows about containers and codecs."""

@@ -1,0 +1,219 @@
+"""Frames of a video file, with the packets of its audio stream."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import av
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from streamseg.errors import SourceError, UsageError
+from streamseg.video.source import AnyPacket, Item, SourceInfo
+
+_NO_RATE = Fraction(25)
+"""For raw streams that carry neither timestamps nor a rate; FFmpeg assumes the same."""
+
+
+class FileSource:
+    """A video file; see `streamseg.video.source.Source`.
+
+    Frames that cannot be decoded are skipped and counted; a file that ends early is read as far as
+    it goes. Both are told in `warnings`.
+
+    Args:
+        path: the file.
+        threads: decoder threads.
+        copy_audio: collect the first audio stream's packets.
+
+    Raises:
+        UsageError: no such file.
+        SourceError: not a video, or one without a video stream.
+    """
+
+    def __init__(self, path: Path, *, threads: int = 0, copy_audio: bool = True) -> None:
+        self.path = path
+        self.leftover: list[AnyPacket] = []
+        self.warnings: list[str] = []
+        self._damaged = 0
+        self._frames = 0
+        self._trouble = ""
+        self._container = _open(path)
+        try:
+            self._video = _pick_video(path, self._container)
+            self._video.thread_type = "AUTO"
+            self._video.thread_count = threads
+            audio = self._container.streams.audio
+            self._audio = audio[0] if copy_audio and audio else None
+            self._pending: list[AnyPacket] = []
+            self._frames_iterator = self._decode()
+            # The first frame knows what the header may not: format, colour tags, rotation.
+            self._first = next(self._frames_iterator, None)
+            if self._first is None:
+                detail = f" ({self._trouble})" if self._trouble else ""
+                raise SourceError(
+                    f"{path}: not one frame could be decoded{detail}; the file is damaged or empty"
+                )
+            self.info = self._describe(self._first.frame)
+        except BaseException:
+            self._container.close()
+            raise
+
+    def _describe(self, frame: VideoFrame) -> SourceInfo:
+        stream = self._video
+        time_base = stream.time_base or Fraction(1, 90_000)
+        duration = None
+        if stream.duration is not None:
+            duration = float(stream.duration * time_base)
+        elif self._container.duration is not None:
+            duration = self._container.duration / av.time_base
+        rate = stream.average_rate or stream.guessed_rate or _NO_RATE
+        frames = stream.frames or None
+        return SourceInfo(
+            name=str(self.path),
+            width=frame.width,
+            height=frame.height,
+            pixel_format=frame.format.name,
+            rate=rate,
+            time_base=time_base,
+            sample_aspect_ratio=stream.sample_aspect_ratio or Fraction(1),
+            duration_seconds_from_header=duration,
+            frames_from_header=frames,
+            rotation=frame.rotation % 360,
+            color_range=int(frame.color_range),
+            colorspace=int(frame.colorspace),
+            color_primaries=int(frame.color_primaries),
+            color_trc=int(frame.color_trc),
+            audio=self._audio,
+        )
+
+    def __iter__(self) -> Iterator[Item]:
+        """Every frame in presentation order; after the last, `warnings` and `leftover` are set."""
+        assert self._first is not None, "a source is iterated once"
+        first, self._first = self._first, None
+        yield first
+        yield from self._frames_iterator
+        self._judge()
+
+    def _decode(self) -> Iterator[Item]:
+        streams = [self._video] if self._audio is None else [self._video, self._audio]
+        packets = self._container.demux(*streams)
+        last_pts: int | None = None
+        while True:
+            try:
+                packet = next(packets, None)
+            except av.error.FFmpegError as error:
+                self._trouble = error.strerror or str(error)
+                packet = None
+            if packet is None:
+                break
+            if packet.stream is self._audio:
+                if packet.dts is not None or packet.pts is not None:
+                    self._pending.append(packet)
+                continue
+            for frame in self._decode_packet(packet):
+                last_pts = self._timestamp(frame, last_pts)
+                item = Item(self._frames, frame, self._pending)
+                self._pending = []
+                self._frames += 1
+                yield item
+        self.leftover = self._pending
+
+    def _decode_packet(self, packet: AnyPacket) -> list[VideoFrame]:
+        try:
+            frames = self._video.decode(packet)
+        except av.error.EOFError:
+            return []
+        except av.error.FFmpegError as error:
+            self._damaged += 1
+            self._trouble = error.strerror or str(error)
+            return []
+        if packet.is_corrupt:
+            self._damaged += 1
+        return frames
+
+    def _timestamp(self, frame: VideoFrame, last_pts: int | None) -> int:
+        """Give a frame without a pts one, and keep presentation times rising."""
+        time_base = frame.time_base or self._video.time_base or Fraction(1, 90_000)
+        if frame.pts is None:
+            rate = self._video.average_rate or self._video.guessed_rate or _NO_RATE
+            step = max(1, round(1 / (rate * time_base)))
+            frame.pts = 0 if last_pts is None else last_pts + step
+            frame.time_base = time_base
+        elif last_pts is not None and frame.pts <= last_pts:
+            # Damaged files repeat timestamps; a muxer refuses them, a frame lost is worse.
+            frame.pts = last_pts + 1
+        return frame.pts
+
+    def _judge(self) -> None:
+        """Say what of the file could not be read."""
+        info = self.info
+        if self._damaged:
+            self.warnings.append(
+                f"{self.path}: {self._damaged} damaged packets "
+                f"({self._trouble or 'marked corrupt by the demuxer'}); "
+                "their frames are missing or show decoding errors"
+            )
+        expected = info.frames_from_header
+        if expected is None and info.duration_seconds_from_header is not None:
+            expected = int(info.duration_seconds_from_header * info.rate)
+        # A header's estimate may be off by a few frames (edit lists, rounding of the duration).
+        if expected is not None and self._frames < expected - max(2, expected // 100):
+            reason = f": {self._trouble}" if self._trouble and not self._damaged else ""
+            self.warnings.append(
+                f"{self.path}: the file ends early{reason}; its header promises about "
+                f"{expected} frames, {self._frames} could be read "
+                f"({expected - self._frames} lost)"
+            )
+
+    def close(self) -> None:
+        """Close the file."""
+        self._container.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _open(path: Path) -> InputContainer:
+    if path.is_dir():
+        raise UsageError(f"{path}: is a folder; give a video file")
+    if not path.exists():
+        raise UsageError(f"{path}: no such file")
+    try:
+        # The plain-file protocol: a name such as "concat:..." stays the name of a file.
+        return av.open(f"file:{path}", mode="r", metadata_errors="replace")
+    except PermissionError as error:
+        raise SourceError(f"{path}: may not be read; check its permissions") from error
+    except av.error.FFmpegError as error:
+        if path.stat().st_size == 0:
+            raise SourceError(f"{path}: the file is empty") from error
+        raise SourceError(
+            f"{path}: not a video that FFmpeg can read, or its index is cut off "
+            f"({error.strerror or error})"
+        ) from error
+
+
+def _pick_video(path: Path, container: InputContainer) -> VideoStream:
+    videos = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    if not videos:
+        kinds = ", ".join(f"{s.type} ({s.codec_context.name})" for s in container.streams.audio)
+        found = f"only {kinds}" if kinds else "no stream that can be decoded"
+        raise SourceError(f"{path}: has no video stream ({found}); give a file with pictures")
+    video = videos[0]
+    if video.codec_context is None:
+        raise SourceError(f"{path}: no decoder for its video stream")
+    return video

@@ -1,0 +1,108 @@
+"""What a source of frames is: the item that travels through the pipeline, and the protocol.
+
+Knows nothing about engines. `file.py` and `live.py` implement it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from types import TracebackType
+from typing import Protocol, Self, TypeAlias
+
+import numpy as np
+from av.audio.stream import AudioStream
+from av.packet import Packet
+from av.stream import Stream
+from av.video.frame import VideoFrame
+from numpy.typing import NDArray
+
+
+AnyPacket: TypeAlias = "Packet[Stream]"
+
+
+@dataclass(slots=True)
+class Item:
+    """One frame on its way through the pipeline; stages fill it in."""
+
+    index: int
+    """Position in the source, from 0; gaps are frames that were dropped."""
+    frame: VideoFrame
+    """As decoded, never written to: the decoder may still need it as a reference."""
+    packets: list[AnyPacket] = field(default_factory=list)
+    """Packets of copied streams that came before this frame; to be muxed before it."""
+    captured: float | None = None
+    """`time.perf_counter()` when a live frame arrived; None from a file."""
+    small_HWC: NDArray[np.uint8] | None = None
+    """RGB at the network's size."""
+    labels_HW: NDArray[np.uint8] | None = None
+    """Class of every pixel, at the network's size."""
+    drawn: VideoFrame | None = None
+    """The frame with its segmentation, ready to encode."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceInfo:
+    """What a source says of itself before the first frame."""
+
+    name: str
+    """For messages: path, device or address."""
+    width: int
+    height: int
+    pixel_format: str
+    rate: Fraction
+    """Average frames per second, exact; an estimate for live sources."""
+    time_base: Fraction
+    """Unit of the frames' `pts`, seconds."""
+    sample_aspect_ratio: Fraction
+    """Width of a pixel over its height."""
+    duration_seconds_from_header: float | None = None
+    frames_from_header: int | None = None
+    rotation: int = 0
+    """Degrees counter-clockwise by which a player turns the picture: 0, 90, 180 or 270."""
+    color_range: int = 0
+    colorspace: int = 2
+    color_primaries: int = 2
+    color_trc: int = 2
+    audio: AudioStream | None = None
+    """The stream whose packets are to be copied."""
+
+    @property
+    def display_aspect(self) -> float:
+        """Width over height as a player shows it, before rotation."""
+        return self.width * float(self.sample_aspect_ratio) / self.height
+
+
+class Source(Protocol):
+    """Frames from somewhere, in presentation order; iterated once, from one thread."""
+
+    @property
+    def info(self) -> SourceInfo:
+        """Known before the first frame."""
+        ...
+
+    @property
+    def leftover(self) -> list[AnyPacket]:
+        """After the last frame: packets of copied streams that no frame took along."""
+        ...
+
+    @property
+    def warnings(self) -> list[str]:
+        """After the last frame: what was lost, in sentences."""
+        ...
+
+    def __iter__(self) -> Iterator[Item]: ...
+
+    def close(self) -> None:
+        """Close the file or device; calling twice is fine."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...

@@ -1,0 +1,207 @@
+"""Planes of a YUV frame as arrays, and RGB colours in a frame's own matrix, range and depth.
+
+Knows nothing about labels. Formats that are not planar or semi-planar YUV (RGB screen captures,
+palettes, packed camera formats) are converted to yuv420p first, by `to_supported`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, TypeAlias
+
+import cv2
+import numpy as np
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+from numpy.typing import NDArray
+
+# AVColorSpace and AVColorRange values (libavutil/pixfmt.h); PyAV hands them over as integers.
+BT709, UNSPECIFIED, BT2020_NCL, BT2020_CL = 1, 2, 9, 10
+BT601_LIKE = (5, 6)  # BT.470BG and SMPTE 170M: one matrix
+LIMITED, FULL = 1, 2
+
+_SWS_BT709, _SWS_BT601, _SWS_BT2020 = 1, 5, 9
+
+_LUMA_WEIGHTS = {"bt601": (0.299, 0.114), "bt709": (0.2126, 0.0722), "bt2020": (0.2627, 0.0593)}
+"""Kr and Kb (ITU-R BT.601, BT.709, BT.2020)."""
+
+Plane: TypeAlias = NDArray[Any]
+"""uint8, or uint16 for formats of more than 8 bits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a pixel format stores its samples."""
+
+    bits: int
+    chroma_x: int
+    """Luma samples per chroma sample, horizontally: 1 or 2 (4 for yuv410p and yuv411p)."""
+    chroma_y: int
+    semi_planar: bool = False
+    """Cb and Cr interleaved in one plane."""
+    grey: bool = False
+
+
+def _layouts() -> dict[str, Layout]:
+    layouts = {
+        "nv12": Layout(8, 2, 2, semi_planar=True),
+        "nv16": Layout(8, 2, 1, semi_planar=True),
+        "gray": Layout(8, 1, 1, grey=True),
+    }
+    for name, x, y in (("420", 2, 2), ("422", 2, 1), ("444", 1, 1)):
+        layouts[f"yuv{name}p"] = layouts[f"yuvj{name}p"] = Layout(8, x, y)
+        for bits in (10, 12):
+            layouts[f"yuv{name}p{bits}le"] = Layout(bits, x, y)
+    return layouts
+
+
+LAYOUTS = _layouts()
+"""Pixel formats that are drawn on as they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class ColourSpec:
+    """Matrix, range and depth in which a frame's samples are to be read."""
+
+    matrix: str
+    full_range: bool
+    bits: int = 8
+
+    @classmethod
+    def of(cls, frame: VideoFrame) -> ColourSpec:
+        """What a frame's tags say; where they are silent, what players assume.
+
+        Untagged video is BT.709 from 720 lines on and BT.601 below; limited range unless the
+        format is one of the old full-range ``yuvj`` names.
+        """
+        name = frame.format.name
+        space = int(frame.colorspace)
+        if space == BT709:
+            matrix = "bt709"
+        elif space in (BT2020_NCL, BT2020_CL):
+            matrix = "bt2020"
+        elif space in BT601_LIKE or min(frame.height, frame.width) < 720:
+            matrix = "bt601"
+        else:
+            matrix = "bt709"
+        full = int(frame.color_range) == FULL or name.startswith("yuvj")
+        layout = LAYOUTS.get(name)
+        return cls(matrix, full, layout.bits if layout else 8)
+
+    @property
+    def sws_colorspace(self) -> int:
+        """The matrix as swscale numbers it."""
+        return {"bt601": _SWS_BT601, "bt709": _SWS_BT709, "bt2020": _SWS_BT2020}[self.matrix]
+
+    @property
+    def av_range(self) -> int:
+        """The range as an AVColorRange."""
+        return FULL if self.full_range else LIMITED
+
+    def from_rgb(self, rgb: NDArray[np.uint8]) -> tuple[Plane, Plane, Plane]:
+        """Y, Cb and Cr of RGB colours ``[..., 3]``, each ``[...]``, at this range and depth."""
+        kr, kb = _LUMA_WEIGHTS[self.matrix]
+        r, g, b = (rgb[..., i].astype(np.float64) / 255 for i in range(3))
+        y = kr * r + (1 - kr - kb) * g + kb * b
+        cb = (b - y) / (2 * (1 - kb))
+        cr = (r - y) / (2 * (1 - kr))
+        top = 2**self.bits - 1
+        unit = 2 ** (self.bits - 8)
+        if self.full_range:
+            values = (y * top, cb * top + 128 * unit, cr * top + 128 * unit)
+        else:
+            values = (
+                (16 + 219 * y) * unit,
+                (128 + 224 * cb) * unit,
+                (128 + 224 * cr) * unit,
+            )
+        kind = np.uint8 if self.bits == 8 else np.uint16
+        y8, cb8, cr8 = (np.clip(np.round(v), 0, top).astype(kind) for v in values)
+        return y8, cb8, cr8
+
+
+def planes_of(frame: VideoFrame) -> list[Plane]:
+    """Views of a frame's planes: luma ``[H, W]``, chroma ``[h, w]`` (``[h, w, 2]`` semi-planar).
+
+    Writing to a view writes to the frame: only do that to a frame of your own.
+
+    Raises:
+        ValueError: a format that is not in `LAYOUTS`.
+    """
+    layout = LAYOUTS.get(frame.format.name)
+    if layout is None:
+        raise ValueError(f"pixel format {frame.format.name} is not one of {', '.join(LAYOUTS)}")
+    kind = np.dtype(np.uint8 if layout.bits == 8 else np.uint16)
+    views: list[Plane] = []
+    for index, plane in enumerate(frame.planes):
+        row = plane.line_size // kind.itemsize
+        width, height = frame.width, frame.height
+        if index:
+            width, height = -(-width // layout.chroma_x), -(-height // layout.chroma_y)
+        channels = 2 if index and layout.semi_planar else 1
+        flat = np.frombuffer(memoryview(plane), kind)[: row * height]
+        view = flat.reshape(height, row)[:, : width * channels]
+        views.append(view.reshape(height, width, 2) if channels == 2 else view)
+    return views
+
+
+def to_supported(
+    frame: VideoFrame, pixel_format: str, size: tuple[int, int], reformatter: VideoReformatter
+) -> VideoFrame:
+    """The frame in `pixel_format` and `size`, itself when it already is; matrix and range kept."""
+    if frame.format.name == pixel_format and (frame.width, frame.height) == size:
+        return frame
+    is_rgb = frame.format.is_rgb or frame.format.has_palette
+    colour = ColourSpec.of(frame)
+    target = ColourSpec("bt709" if size[1] >= 720 else "bt601", full_range=False)
+    if not is_rgb:
+        target = colour
+    converted = reformatter.reformat(
+        frame,
+        width=size[0],
+        height=size[1],
+        format=pixel_format,
+        src_colorspace=colour.sws_colorspace,
+        dst_colorspace=target.sws_colorspace,
+        src_color_range=FULL if is_rgb else colour.av_range,
+        dst_color_range=target.av_range,
+        threads=1,
+    )
+    converted.pts, converted.time_base = frame.pts, frame.time_base
+    return converted
+
+
+def new_frame_like(frame: VideoFrame, width: int, height: int) -> VideoFrame:
+    """An uninitialised frame with another's format, time and colour tags."""
+    new = VideoFrame(width, height, frame.format.name)
+    new.pts, new.time_base = frame.pts, frame.time_base
+    new.color_range, new.colorspace = frame.color_range, frame.colorspace
+    new.color_primaries, new.color_trc = frame.color_primaries, frame.color_trc
+    return new
+
+
+def rgb_to_planes(rgb_HWC: NDArray[np.uint8], colour: ColourSpec, layout: Layout) -> list[Plane]:
+    """A small RGB picture as planes of a layout; sides must divide by the chroma factors."""
+    y, cb, cr = colour.from_rgb(rgb_HWC)
+    if layout.grey:
+        return [y]
+    height, width = y.shape
+    size = (width // layout.chroma_x, height // layout.chroma_y)
+    small = [np.asarray(cv2.resize(c, size, interpolation=cv2.INTER_AREA)) for c in (cb, cr)]
+    if layout.semi_planar:
+        return [y, np.stack(small, axis=-1)]
+    return [y, *small]
+
+
+def even_size(frame_width: int, frame_height: int, layout: Layout) -> tuple[int, int]:
+    """Width and height cut down to what subsampled chroma (and so an encoder) can hold."""
+    return (
+        frame_width - frame_width % layout.chroma_x,
+        frame_height - frame_height % layout.chroma_y,
+    )
+
+
+def seconds(frame: VideoFrame) -> float:
+    """Presentation time of a frame."""
+    return float((frame.pts or 0) * (frame.time_base or Fraction(0)))
