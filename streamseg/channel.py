@@ -44,17 +44,16 @@ class Channel(Generic[T]):
         """Hand over an item; wait for room, or return the oldest item that had to go.
 
         Raises:
-            Aborted: the pipeline is being torn down.
+            Aborted: the pipeline is being torn down, or the channel was closed.
         """
         with self._changed:
-            assert not self._closed, "put after close"
             dropped = None
-            if self.drop_oldest and len(self._items) >= self.capacity:
+            if not self._closed and self.drop_oldest and len(self._items) >= self.capacity:
                 dropped = self._items.popleft()
                 self.dropped += 1
-            while len(self._items) >= self.capacity and not self._aborted:
+            while len(self._items) >= self.capacity and not (self._aborted or self._closed):
                 self._changed.wait()
-            if self._aborted:
+            if self._aborted or self._closed:
                 raise Aborted
             self._items.append(item)
             self._changed.notify_all()

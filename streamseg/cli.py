@@ -172,6 +172,45 @@ def video(
 
 
 @main.command()
+@click.option(
+    "--source",
+    default="0",
+    show_default=True,
+    help="Camera number or device, rtsp://, http://, tcp://, udp://, srt://, or a file.",
+)
+@click.option("--realtime", is_flag=True, help="SOURCE is a file: play it at its own speed.")
+@click.option("--out", "dst", metavar="FILE", help="Record to this .mp4, .mov or .mkv.")
+@click.option("--duration", type=click.FloatRange(min=0, min_open=True), help="Seconds.")
+@engine_options
+@encoder_options
+@debug_option
+def webcam(
+    dst: str | None,
+    duration: float | None,
+    classes: str | None,
+    json_target: str | None,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    """Segment a camera or a network stream, freshest frame first.
+
+    Ends with the stream, after --duration, or at Ctrl-C; a recording is finished in each case.
+    """
+    from streamseg.live import segment_live
+    from streamseg.report import ProgressView
+
+    with ProgressView(live=True, quiet=quiet or json_target == "-") as view:
+        stats = segment_live(
+            dst=dst,
+            duration_seconds=duration,
+            classes=_names(classes),
+            on_progress=view,
+            **options,
+        )
+    _finish(stats, json_target, quiet)
+
+
+@main.command()
 @click.argument("path", metavar="OUT", type=click.Path(path_type=Path))
 @click.option("--seconds", type=click.FloatRange(min=0.04), default=5.0, show_default=True)
 @click.option("--size", default="960x540", show_default=True, metavar="WxH")
@@ -183,7 +222,8 @@ def video(
 @debug_option
 def sample(path: Path, seconds: float, size: str, seed: int, overwrite: bool, quiet: bool) -> None:
     """Draw a short street scene with sound into OUT: a clip to try things on."""
-    from streamseg.sample import SampleSpec, parse_frame_size, write_sample
+    from streamseg.netsize import parse_frame_size
+    from streamseg.sample import SampleSpec, write_sample
 
     width, height = parse_frame_size(size)
     spec = SampleSpec(width=width, height=height, frames=max(1, round(seconds * 25)), seed=seed)

@@ -15,6 +15,7 @@ from streamseg.modelfile import SIZE_MULTIPLE
 _ASPECT_WEIGHT = 2.0
 """A distorted picture costs accuracy, a smaller one a little detail."""
 _LARGEST = 8192
+_SIZE = re.compile(r"\s*(\d+)(?:\s*[xX]\s*(\d+))?\s*")
 
 
 def choose_size(aspect: float, default_size: tuple[int, int]) -> tuple[int, int]:
@@ -39,6 +40,18 @@ def choose_size(aspect: float, default_size: tuple[int, int]) -> tuple[int, int]
     return min(candidates, key=cost)
 
 
+def parse_frame_size(text: str) -> tuple[int, int]:
+    """Width and height from ``960x540``, as they stand.
+
+    Raises:
+        UsageError: not such a text.
+    """
+    match = _SIZE.fullmatch(text)
+    if match is None or match[2] is None:
+        raise UsageError(f"size is {text!r}; write WIDTHxHEIGHT, as 960x540")
+    return int(match[1]), int(match[2])
+
+
 def parse_size(text: str | int | tuple[int, int], aspect: float) -> tuple[int, int]:
     """Width and height from ``640x384``, a pair, or a short side; rounded to multiples of 32.
 
@@ -47,7 +60,7 @@ def parse_size(text: str | int | tuple[int, int], aspect: float) -> tuple[int, i
     """
     if isinstance(text, tuple):
         text = f"{text[0]}x{text[1]}"
-    match = re.fullmatch(r"\s*(\d+)(?:\s*[xX]\s*(\d+))?\s*", str(text))
+    match = _SIZE.fullmatch(str(text))
     if match is None:
         raise UsageError(f"size is {text!r}; write WIDTHxHEIGHT, as 512x288, or a short side, 288")
     if match[2] is not None:

@@ -22,6 +22,9 @@ from streamseg.stats import StageClock, StageStats
 
 Slot = Future[list[Any]]
 
+_SOURCE_GRACE_SECONDS = 1.0
+"""How long the end waits for a source's thread, which may be inside a read that never returns."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stage:
@@ -46,7 +49,8 @@ class Pipeline:
         stages: in order.
         source_name: how the source is called in the statistics.
         capacity: items each channel holds.
-        drop_oldest: the source never waits: when the first channel is full its oldest item goes.
+        drop_oldest: nobody waits for room: when a channel is full its oldest item goes, so that
+            every stage takes up the freshest item there is.
     """
 
     def __init__(
@@ -67,8 +71,7 @@ class Pipeline:
         # A channel holds futures: a stage with several workers hands over results that are still
         # being computed, in order, and the next stage waits for each in turn.
         self._channels: list[Channel[Slot]] = [
-            Channel(capacity, drop_oldest=drop_oldest and index == 0)
-            for index in range(len(self._stages) + 1)
+            Channel(capacity, drop_oldest=drop_oldest) for _ in range(len(self._stages) + 1)
         ]
         self._stopping = threading.Event()
         self._error: BaseException | None = None
@@ -77,12 +80,16 @@ class Pipeline:
 
     @property
     def dropped(self) -> int:
-        """Items the source brought that no stage saw."""
-        return self._channels[0].dropped
+        """Items the source brought that did not reach the last stage (drop_oldest only)."""
+        return sum(channel.dropped for channel in self._channels)
 
     def stop(self) -> None:
-        """Take no more from the source; finish what is under way."""
+        """Take no more from the source; finish what is under way.
+
+        Does not wait for the source: a silent camera may keep its thread inside a read.
+        """
         self._stopping.set()
+        self._channels[0].close()
 
     def abort(self) -> None:
         """Drop everything that is under way."""
@@ -117,11 +124,12 @@ class Pipeline:
 
     def wait(self, tick: Callable[[], None] | None = None, *, interval: float = 0.1) -> None:
         """Wait for the end of a started pipeline whose last stage is a sink; see `run`."""
-        for thread in self._threads:
+        for thread in reversed(self._threads[1:]):
             while thread.is_alive():
                 thread.join(interval)
                 if tick is not None:
                     tick()
+        self._threads[0].join(_SOURCE_GRACE_SECONDS)
         self._raise_first_error()
 
     def results(self) -> Iterator[Any]:
@@ -141,7 +149,7 @@ class Pipeline:
         finally:
             self.abort()
             for thread in self._threads:
-                thread.join()
+                thread.join(_SOURCE_GRACE_SECONDS)
         self._raise_first_error()
 
     def _raise_first_error(self) -> None:

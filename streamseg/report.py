@@ -21,7 +21,7 @@ from streamseg.errors import OutputError
 from streamseg.stats import Stats
 
 if TYPE_CHECKING:
-    from streamseg.segment import RunProgress
+    from streamseg.job import RunProgress
 
 _PLAIN_LINE_EVERY_SECONDS = 10.0
 

@@ -1,6 +1,4 @@
-"""Segments a video: source -> downscale -> engine -> composite -> encode. The Python API.
-
-from streamseg import segment_video, label_frames
+"""Segments a video file. The Python API.
 
 stats = segment_video("in.mp4", "out.mp4", model="mbv2")
 for frame, labels in label_frames("in.mp4"):
@@ -9,65 +7,20 @@ for frame, labels in label_frames("in.mp4"):
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from streamseg.composite import Compositor, Mode
-from streamseg.engine import BackendName, Engine, cpu_threads, open_engine
-from streamseg.errors import SourceError
-from streamseg.netsize import choose_size, parse_size
-from streamseg.pipeline import Pipeline, Stage
-from streamseg.stages import Downscale, compose_stage, infer_stage
+from streamseg.composite import Mode
+from streamseg.engine import BackendName, cpu_threads, open_engine
+from streamseg.job import DrawOptions, Job, OnProgress, Size
 from streamseg.stats import RunClock, Stats
 from streamseg.video.file import FileSource
-from streamseg.video.source import Item, Source
-from streamseg.video.writer import EncoderOptions, OutputPath, VideoWriter, encoder_format
-from streamseg.yuv import LAYOUTS, seconds
-
-Size = str | int | tuple[int, int] | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DrawOptions:
-    """How labels are drawn; see `streamseg.composite.Compositor`."""
-
-    mode: Mode = "overlay"
-    alpha: float = 0.5
-    classes: Sequence[str] | None = None
-    legend: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class RunProgress:
-    """What a progress display needs, some ten times a second."""
-
-    frames: int
-    frames_expected: int | None
-    seconds: float
-    media_seconds: float
-    dropped: int
-    latency_p50_ms: float | None
-    latency_p95_ms: float | None
-
-
-def network_size(source: Source, engine: Engine, size: Size) -> tuple[int, int]:
-    """Width and height the network sees: asked for, or chosen from the clip's aspect ratio.
-
-    Raises:
-        UsageError: `size` cannot be read or is out of range.
-    """
-    aspect = source.info.display_aspect
-    if source.info.rotation in (90, 270):
-        aspect = 1 / aspect
-    if size is None:
-        return choose_size(aspect, engine.spec.model.default_size)
-    return parse_size(size, aspect)
+from streamseg.video.writer import EncoderOptions, OutputPath
 
 
 def segment_video(
@@ -87,7 +40,7 @@ def segment_video(
     preset: str | None = None,
     threads: int | None = None,
     overwrite: bool = False,
-    on_progress: Callable[[RunProgress], None] | None = None,
+    on_progress: OnProgress = None,
 ) -> Stats:
     """Segment a video file into another, keeping its timestamps and copying its audio.
 
@@ -129,106 +82,8 @@ def segment_video(
         engine = stack.enter_context(
             open_engine(model, backend=backend, threads=threads, batch=batch)
         )
-        return record(
-            source,
-            output,
-            engine,
-            clock=clock,
-            size=size,
-            draw=draw,
-            encoder=encoder,
-            on_progress=on_progress,
-        )
-
-
-def record(
-    source: Source,
-    output: OutputPath,
-    engine: Engine,
-    *,
-    clock: RunClock,
-    size: Size,
-    draw: DrawOptions,
-    encoder: EncoderOptions,
-    on_progress: Callable[[RunProgress], None] | None = None,
-) -> Stats:
-    """Run an opened source through an opened engine into a file; see `segment_video`."""
-    info = source.info
-    net_size = network_size(source, engine, size)
-    wanted = info.pixel_format if info.pixel_format in LAYOUTS else "yuv420p"
-    pixel_format = encoder_format(encoder.codec, wanted)
-    compositor = Compositor(
-        engine.spec.model.classes,
-        source_size=(info.width, info.height),
-        pixel_format=pixel_format if pixel_format in LAYOUTS else "yuv420p",
-        mode=draw.mode,
-        alpha=draw.alpha,
-        classes=draw.classes,
-        legend=draw.legend,
-    )
-    with VideoWriter(
-        output, info, size=compositor.size, pixel_format=compositor.pixel_format, options=encoder
-    ) as writer:
-        start_seconds: list[float] = []
-
-        def write(items: list[Item]) -> list[Item]:
-            for item in items:
-                assert item.drawn is not None
-                writer.write(item.drawn, item.packets)
-                now = seconds(item.frame)
-                start_seconds[:] = start_seconds or [now]
-                clock.written(now - start_seconds[0] + float(1 / info.rate), item.captured)
-            return []
-
-        pipeline = Pipeline(
-            source,
-            [
-                Stage("downscale", Downscale(net_size, info.rotation)),
-                infer_stage(engine),
-                compose_stage(compositor, info.rotation),
-                Stage("encode+write", write),
-            ],
-            source_name="decode",
-        )
-
-        def tick() -> None:
-            if on_progress is not None:
-                on_progress(_progress(source, pipeline, clock))
-
-        interrupted = run_until_interrupted(pipeline, tick)
-        if writer.frames == 0:
-            reason = "interrupted before" if interrupted else "ended before"
-            raise SourceError(f"{info.name}: {reason} the first frame; nothing was written")
-        writer.finish(source.leftover)
-        tick()
-    return summarise(
-        source,
-        engine,
-        pipeline,
-        clock,
-        net_size=net_size,
-        output=output.final,
-        interrupted=interrupted,
-        warnings=[*([] if interrupted else source.warnings), *writer.warnings],
-    )
-
-
-def run_until_interrupted(pipeline: Pipeline, tick: Callable[[], None]) -> bool:
-    """Run to the end, or until Ctrl-C, and then finish what is under way. True if interrupted.
-
-    A second Ctrl-C drops what is under way and is raised.
-    """
-    try:
-        pipeline.run(tick)
-    except KeyboardInterrupt:
-        pipeline.stop()
-        try:
-            pipeline.wait(tick)
-        except KeyboardInterrupt:
-            pipeline.abort()
-            raise
-        return True
-    return False
+        job = Job(source, engine, clock=clock, size=size, draw=draw)
+        return job.record(output, encoder, on_progress)
 
 
 def label_frames(
@@ -249,8 +104,8 @@ def label_frames(
         full_size: stretch the labels (nearest) to the frame's size; else they have the network's.
 
     Yields:
-        ``(frame, labels)``: the decoded `av.VideoFrame`, and class indices uint8 ``[H, W]``,
-        upright as the frame is stored.
+        ``(frame, labels)``: the decoded `av.VideoFrame`, and class indices uint8 ``[H, W]`` that
+        lie over the frame as it is stored (a player may turn both).
 
     Raises:
         StreamsegError: as `segment_video`.
@@ -262,15 +117,10 @@ def label_frames(
         engine = stack.enter_context(
             open_engine(model, backend=backend, threads=threads, batch=batch)
         )
-        net_size = network_size(source, engine, size)
-        pipeline = Pipeline(
-            source,
-            [Stage("downscale", Downscale(net_size, source.info.rotation)), infer_stage(engine)],
-            source_name="decode",
-        )
-        turn = -source.info.rotation // 90
-        for item in pipeline.results():
-            labels = np.rot90(item.labels_HW, turn) if turn else item.labels_HW
+        job = Job(source, engine, clock=RunClock(), size=size)
+        quarter_turns = source.info.rotation // 90
+        for item in job.pipeline().results():
+            labels = np.rot90(item.labels_HW, -quarter_turns)
             if full_size:
                 labels = stretch(labels, item.frame.width, item.frame.height)
             yield item.frame, labels
@@ -282,58 +132,3 @@ def stretch(labels_HW: NDArray[np.uint8], width: int, height: int) -> NDArray[np
     columns = np.arange(width) * labels_HW.shape[1] // width
     stretched: NDArray[np.uint8] = labels_HW[rows[:, None], columns]
     return stretched
-
-
-def summarise(
-    source: Source,
-    engine: Engine,
-    pipeline: Pipeline,
-    clock: RunClock,
-    *,
-    net_size: tuple[int, int],
-    output: Path | None,
-    interrupted: bool,
-    warnings: list[str],
-) -> Stats:
-    """The final table's numbers."""
-    wall = clock.elapsed()
-    stages = pipeline.stage_stats(wall)
-    return Stats(
-        source=source.info.name,
-        output=None if output is None else str(output),
-        frames=clock.frames,
-        frames_expected=source.info.frames_from_header,
-        wall_seconds=wall,
-        fps=clock.frames / wall,
-        media_seconds=clock.media_seconds,
-        real_time_factor=clock.media_seconds / wall,
-        first_frame_seconds=clock.first_frame,
-        engine=engine.spec.backend,
-        model=engine.spec.model.name,
-        size=net_size,
-        batch=engine.spec.batch,
-        threads=engine.spec.threads,
-        stages=stages,
-        bottleneck=max(stages, key=lambda stage: stage.utilisation).name,
-        interrupted=interrupted,
-        dropped=pipeline.dropped,
-        latency_p50_ms=clock.latency_ms(0.5),
-        latency_p95_ms=clock.latency_ms(0.95),
-        warnings=tuple(warnings),
-    )
-
-
-def _progress(source: Source, pipeline: Pipeline, clock: RunClock) -> RunProgress:
-    info = source.info
-    expected = info.frames_from_header
-    if expected is None and info.duration_seconds_from_header is not None:
-        expected = round(info.duration_seconds_from_header * info.rate)
-    return RunProgress(
-        frames=clock.frames,
-        frames_expected=expected,
-        seconds=clock.elapsed(),
-        media_seconds=clock.media_seconds,
-        dropped=pipeline.dropped,
-        latency_p50_ms=clock.latency_ms(0.5),
-        latency_p95_ms=clock.latency_ms(0.95),
-    )

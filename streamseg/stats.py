@@ -137,6 +137,8 @@ class RunClock:
         self.frames = 0
         self.first_frame: float | None = None
         self.media_seconds = 0.0
+        """From the first frame's presentation to the end of the last."""
+        self._start_seconds: float | None = None
         self._latency = Histogram()
         self._lock = threading.Lock()
 
@@ -144,12 +146,27 @@ class RunClock:
         """Seconds since the run began."""
         return time.perf_counter() - self.start
 
-    def written(self, media_seconds: float, captured: float | None = None) -> None:
-        """One more frame reached the encoder; `captured` is a live frame's `perf_counter`."""
+    def restart(self) -> None:
+        """Start counting now: a live run's speed should not include the wait for a camera."""
+        self.start = time.perf_counter()
+
+    def written(
+        self, at_seconds: float, duration_seconds: float, captured: float | None = None
+    ) -> None:
+        """One more frame reached the encoder.
+
+        Args:
+            at_seconds: its presentation time.
+            duration_seconds: how long it is shown, at the average rate.
+            captured: a live frame's arrival, by `time.perf_counter`.
+        """
         now = time.perf_counter()
         with self._lock:
             self.frames += 1
-            self.media_seconds = max(self.media_seconds, media_seconds)
+            if self._start_seconds is None:
+                self._start_seconds = at_seconds
+            length = at_seconds - self._start_seconds + duration_seconds
+            self.media_seconds = max(self.media_seconds, length)
             if self.first_frame is None:
                 self.first_frame = now - self.start
             if captured is not None:

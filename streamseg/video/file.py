@@ -15,10 +15,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from streamseg.errors import SourceError, UsageError
-from streamseg.video.source import AnyPacket, Item, SourceInfo
-
-_NO_RATE = Fraction(25)
-"""For raw streams that carry neither timestamps nor a rate; FFmpeg assumes the same."""
+from streamseg.video.source import AnyPacket, Item, describe, stream_rate
 
 
 class FileSource:
@@ -46,7 +43,7 @@ class FileSource:
         self._trouble = ""
         self._container = _open(path)
         try:
-            self._video = _pick_video(path, self._container)
+            self._video = pick_video(path, self._container)
             self._video.thread_type = "AUTO"
             self._video.thread_count = threads
             audio = self._container.streams.audio
@@ -60,38 +57,31 @@ class FileSource:
                 raise SourceError(
                     f"{path}: not one frame could be decoded{detail}; the file is damaged or empty"
                 )
-            self.info = self._describe(self._first.frame)
+            self.first_frame = self._first.frame
+            self.info = describe(
+                str(path),
+                self.first_frame,
+                self._video,
+                time_base=self._video.time_base or Fraction(1, 90_000),
+                audio=self._audio,
+                duration_seconds=self._duration_from_header(),
+                frames=self._video.frames or None,
+            )
         except BaseException:
             self._container.close()
             raise
 
-    def _describe(self, frame: VideoFrame) -> SourceInfo:
-        stream = self._video
-        time_base = stream.time_base or Fraction(1, 90_000)
-        duration = None
-        if stream.duration is not None:
-            duration = float(stream.duration * time_base)
-        elif self._container.duration is not None:
-            duration = self._container.duration / av.time_base
-        rate = stream.average_rate or stream.guessed_rate or _NO_RATE
-        frames = stream.frames or None
-        return SourceInfo(
-            name=str(self.path),
-            width=frame.width,
-            height=frame.height,
-            pixel_format=frame.format.name,
-            rate=rate,
-            time_base=time_base,
-            sample_aspect_ratio=stream.sample_aspect_ratio or Fraction(1),
-            duration_seconds_from_header=duration,
-            frames_from_header=frames,
-            rotation=frame.rotation % 360,
-            color_range=int(frame.color_range),
-            colorspace=int(frame.colorspace),
-            color_primaries=int(frame.color_primaries),
-            color_trc=int(frame.color_trc),
-            audio=self._audio,
-        )
+    @property
+    def stream(self) -> VideoStream:
+        """The video stream that is read."""
+        return self._video
+
+    def _duration_from_header(self) -> float | None:
+        if self._video.duration is not None and self._video.time_base is not None:
+            return float(self._video.duration * self._video.time_base)
+        if self._container.duration is not None:
+            return self._container.duration / av.time_base
+        return None
 
     def __iter__(self) -> Iterator[Item]:
         """Every frame in presentation order; after the last, `warnings` and `leftover` are set."""
@@ -142,7 +132,7 @@ class FileSource:
         """Give a frame without a pts one, and keep presentation times rising."""
         time_base = frame.time_base or self._video.time_base or Fraction(1, 90_000)
         if frame.pts is None:
-            rate = self._video.average_rate or self._video.guessed_rate or _NO_RATE
+            rate = stream_rate(self._video)
             step = max(1, round(1 / (rate * time_base)))
             frame.pts = 0 if last_pts is None else last_pts + step
             frame.time_base = time_base
@@ -160,9 +150,7 @@ class FileSource:
                 f"({self._trouble or 'marked corrupt by the demuxer'}); "
                 "their frames are missing or show decoding errors"
             )
-        expected = info.frames_from_header
-        if expected is None and info.duration_seconds_from_header is not None:
-            expected = int(info.duration_seconds_from_header * info.rate)
+        expected = info.frames_expected
         # A header's estimate may be off by a few frames (edit lists, rounding of the duration).
         if expected is not None and self._frames < expected - max(2, expected // 100):
             reason = f": {self._trouble}" if self._trouble and not self._damaged else ""
@@ -207,7 +195,12 @@ def _open(path: Path) -> InputContainer:
         ) from error
 
 
-def _pick_video(path: Path, container: InputContainer) -> VideoStream:
+def pick_video(path: Path | str, container: InputContainer) -> VideoStream:
+    """The first video stream that is not a cover picture.
+
+    Raises:
+        SourceError: there is none, or FFmpeg has no decoder for it.
+    """
     videos = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     if not videos:
         kinds = ", ".join(f"{s.type} ({s.codec_context.name})" for s in container.streams.audio)

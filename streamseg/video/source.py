@@ -16,8 +16,8 @@ from av.audio.stream import AudioStream
 from av.packet import Packet
 from av.stream import Stream
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
-
 
 AnyPacket: TypeAlias = "Packet[Stream]"
 
@@ -69,9 +69,57 @@ class SourceInfo:
     """The stream whose packets are to be copied."""
 
     @property
+    def frames_expected(self) -> int | None:
+        """How many frames the header promises, or its duration does; None if it says nothing."""
+        if self.frames_from_header is not None:
+            return self.frames_from_header
+        if self.duration_seconds_from_header is None:
+            return None
+        return round(self.duration_seconds_from_header * self.rate)
+
+    @property
     def display_aspect(self) -> float:
         """Width over height as a player shows it, before rotation."""
         return self.width * float(self.sample_aspect_ratio) / self.height
+
+
+_NO_RATE = Fraction(25)
+"""For raw streams that carry neither timestamps nor a rate; FFmpeg assumes the same."""
+
+
+def stream_rate(stream: VideoStream) -> Fraction:
+    """Average frames per second, exact; FFmpeg's guess or 25 where a file does not say."""
+    return stream.average_rate or stream.guessed_rate or _NO_RATE
+
+
+def describe(
+    name: str,
+    frame: VideoFrame,
+    stream: VideoStream,
+    *,
+    time_base: Fraction,
+    audio: AudioStream | None = None,
+    duration_seconds: float | None = None,
+    frames: int | None = None,
+) -> SourceInfo:
+    """What a stream and its first frame say; the frame knows what a header may not."""
+    return SourceInfo(
+        name=name,
+        width=frame.width,
+        height=frame.height,
+        pixel_format=frame.format.name,
+        rate=stream_rate(stream),
+        time_base=time_base,
+        sample_aspect_ratio=stream.sample_aspect_ratio or Fraction(1),
+        duration_seconds_from_header=duration_seconds,
+        frames_from_header=frames,
+        rotation=frame.rotation % 360,
+        color_range=int(frame.color_range),
+        colorspace=int(frame.colorspace),
+        color_primaries=int(frame.color_primaries),
+        color_trc=int(frame.color_trc),
+        audio=audio,
+    )
 
 
 class Source(Protocol):

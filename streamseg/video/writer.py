@@ -33,6 +33,8 @@ class EncoderOptions:
     """Constant rate factor, 0..63, lower is better; None takes the default of this package."""
     preset: str | None = None
     """The encoder's speed preset; None takes veryfast where the encoder has such presets."""
+    tune: str | None = None
+    """The encoder's tuning, e.g. ``zerolatency`` for x264."""
     threads: int = 0
     """Encoder threads; 0 lets the encoder choose."""
 
@@ -51,6 +53,8 @@ class EncoderOptions:
             options["cq" if self.codec.endswith("_nvenc") else "crf"] = str(self.crf)
         if preset is not None:
             options["preset"] = preset
+        if self.tune is not None:
+            options["tune"] = self.tune
         return options
 
 

@@ -1,0 +1,78 @@
+"""Segments a live source: freshest frame first, every dropped frame counted. The Python API.
+
+The same pipeline as for a file, with two differences: the hand-over from the source holds one
+frame and drops the oldest instead of making the camera wait, and no stage waits for a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from streamseg.composite import Mode
+from streamseg.engine import BackendName, open_engine
+from streamseg.job import DrawOptions, Job, OnProgress, Size
+from streamseg.stats import RunClock, Stats
+from streamseg.video.live import open_live
+from streamseg.video.writer import EncoderOptions, OutputPath
+
+
+def segment_live(
+    source: str = "0",
+    dst: str | Path | None = None,
+    *,
+    realtime: bool = False,
+    duration_seconds: float | None = None,
+    model: str | Path = "mbv2",
+    backend: BackendName = "auto",
+    size: Size = None,
+    mode: Mode = "overlay",
+    alpha: float = 0.5,
+    classes: Sequence[str] | None = None,
+    legend: bool = False,
+    codec: str = "libx264",
+    crf: int | None = None,
+    preset: str | None = None,
+    threads: int | None = None,
+    overwrite: bool = False,
+    on_progress: OnProgress = None,
+) -> Stats:
+    """Segment a camera, a network stream, or (with `realtime`) a file played like one.
+
+    Ends with the stream, after `duration_seconds`, or at a KeyboardInterrupt; a recording is
+    finished in each case.
+
+    Args:
+        source: camera number or device, or an address: rtsp, http, tcp, udp, srt.
+        dst: recording (``.mp4``, ``.mov``, ``.mkv``) with wall-clock timestamps; None records
+            nothing and only measures.
+        realtime: `source` is a file, played at its own speed.
+        duration_seconds: end after this long.
+        model: as in `streamseg.segment_video`, with all that follow.
+
+    Raises:
+        StreamsegError: as `streamseg.segment_video`.
+    """
+    clock = RunClock()
+    tune = "zerolatency" if codec in ("libx264", "libx265") else None
+    encoder = EncoderOptions(codec=codec, crf=crf, preset=preset, tune=tune, threads=threads or 0)
+    output = None
+    if dst is not None:
+        output = OutputPath.check(
+            Path(dst), overwrite=overwrite, source=Path(source) if realtime else None
+        )
+    draw = DrawOptions(mode=mode, alpha=alpha, classes=classes, legend=legend)
+    with ExitStack() as stack:
+        engine = stack.enter_context(open_engine(model, backend=backend, threads=threads, batch=1))
+        opened = stack.enter_context(
+            open_live(source, realtime=realtime, duration_seconds=duration_seconds)
+        )
+        clock.restart()
+        job = Job(opened, engine, clock=clock, size=size, draw=draw, live=True)
+        stats = (
+            job.discard(on_progress) if output is None else job.record(output, encoder, on_progress)
+        )
+    # Ctrl-C is how a camera is switched off, not an accident.
+    return replace(stats, interrupted=False)
