@@ -7,7 +7,6 @@ Two kinds share the format: ``best`` holds the (averaged) weights under the netw
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -64,7 +63,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     # clone: averaged and raw weights may share storage right after a load, safetensors refuses that
     tensors = {k: v.detach().cpu().contiguous().clone() for k, v in checkpoint.tensors.items()}
     save_file(tensors, partial, metadata={HEADER_KEY: json.dumps(header)})
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

@@ -29,24 +29,31 @@ def network_size(height: int, width: int) -> tuple[int, int]:
     return max(32, 32 * round(height / 32)), max(32, 32 * round(width / 32))
 
 
+def to_network(
+    picture_HWC: NDArray[np.uint8], size: tuple[int, int] | None = None
+) -> NDArray[np.uint8]:
+    """The picture at `size` (height, width; None: `network_size`), bilinear."""
+    height, width = size or network_size(*picture_HWC.shape[:2])
+    if picture_HWC.shape[:2] == (height, width):
+        return picture_HWC
+    resized = cv2.resize(picture_HWC, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(resized, dtype=np.uint8)
+
+
+def to_picture(labels_HW: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Labels at a picture's size, nearest."""
+    if labels_HW.shape == (height, width):
+        return labels_HW
+    resized = cv2.resize(labels_HW, (width, height), interpolation=cv2.INTER_NEAREST)
+    return np.asarray(resized, dtype=np.uint8)
+
+
 def label_picture(
     picture_HWC: NDArray[np.uint8], label: Labeller, size: tuple[int, int] | None = None
 ) -> NDArray[np.uint8]:
     """Labels uint8 ``[H, W]`` of one RGB picture, run at `size` (height, width)."""
     height, width = picture_HWC.shape[:2]
-    net_height, net_width = size or network_size(height, width)
-    small = picture_HWC
-    if (net_height, net_width) != (height, width):
-        small = np.asarray(
-            cv2.resize(picture_HWC, (net_width, net_height), interpolation=cv2.INTER_LINEAR),
-            dtype=np.uint8,
-        )
-    labels = label(small[None])[0]
-    if labels.shape != (height, width):
-        labels = np.asarray(
-            cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST), dtype=np.uint8
-        )
-    return labels
+    return to_picture(label(to_network(picture_HWC, size)[None])[0], height, width)
 
 
 def torch_labeller(model: nn.Module, label_stride: int, device: torch.device) -> Labeller:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import platform
 import time
 from collections.abc import Callable
@@ -165,9 +166,10 @@ class Trainer:
             with autocast(self.device):
                 outputs = self.model(x)
             loss = self.loss(outputs, labels)
-            if not bool(torch.isfinite(loss.detach())):
+            value = float(loss.detach())
+            if not math.isfinite(value):
                 raise TrainError(
-                    f"{self.recipe.name}: the loss became {float(loss.detach())} in epoch {self.epoch + 1}, "
+                    f"{self.recipe.name}: the loss became {value} in epoch {self.epoch + 1}, "
                     f"step {step}; lower optim.lr"
                 )
             self.optimizer.zero_grad(set_to_none=True)
@@ -176,12 +178,8 @@ class Trainer:
             self.scaler.update()
             self.schedule.step()
             self.average.update_parameters(self.model)
-            total += float(loss.detach())
-            report(
-                Progress(
-                    self.epoch + 1, self.recipe.train.epochs, step, self.steps, float(loss.detach())
-                )
-            )
+            total += value
+            report(Progress(self.epoch + 1, self.recipe.train.epochs, step, self.steps, value))
         return total / self.steps
 
     def _checkpoint(self, scores: Scores | None, *, full: bool) -> Checkpoint:

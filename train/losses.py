@@ -45,6 +45,7 @@ class SegmentationLoss(nn.Module):
         return F.cross_entropy(full, labels_NHW, weight=self.weights, ignore_index=IGNORE)
 
     def forward(self, outputs: tuple[Tensor, Tensor], labels_NHW: Tensor) -> Tensor:
+        """The loss of (scores, auxiliary scores) against labels int64 ``[N, H, W]``."""
         main, auxiliary = outputs
         loss = self._cross_entropy(main, labels_NHW)
         if self.auxiliary > 0:

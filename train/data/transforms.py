@@ -27,12 +27,14 @@ class RandomScale(v2.Transform):
         self.low, self.high = low, high
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
+        """Draw the size that picture and mask are resized to."""
         height, width = VF.get_size(flat_inputs[0])
         low, high = torch.tensor([self.low, self.high]).log()
         factor = float(torch.empty(1).uniform_(float(low), float(high)).exp())
         return {"size": [round(height * factor), round(width * factor)]}
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
+        """Resize one of them: pictures bilinearly, masks to the nearest."""
         return self._call_kernel(VF.resize, inpt, size=params["size"], antialias=True)
 
 

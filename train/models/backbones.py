@@ -55,6 +55,7 @@ class MobileNetV2Backbone(nn.Module):
             depthwise.padding = (previous, previous)
 
     def forward(self, pictures_NCHW: Tensor) -> dict[str, Tensor]:
+        """Feature maps by name; see the class."""
         x = pictures_NCHW
         maps: dict[str, Tensor] = {}
         for index, block in enumerate(self.features):

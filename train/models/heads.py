@@ -7,6 +7,7 @@ export where the bins divide the map), pooling is two small matrix products inst
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -57,7 +58,7 @@ def pooling_matrix(size: int, bins: int, *, like: Tensor) -> Tensor:
 
 
 def adaptive_avg_pool(x_NCHW: Tensor, bins: int) -> Tensor:
-    """`F.adaptive_avg_pool2d(x, bins)` as two matrix products: exact, and exportable at any size."""
+    """`F.adaptive_avg_pool2d(x, bins)` as two matrix products: exact, exports at any size."""
     if bins == 1:
         return x_NCHW.mean(dim=(2, 3), keepdim=True)
     rows = pooling_matrix(x_NCHW.shape[2], bins, like=x_NCHW)
@@ -93,6 +94,7 @@ class PyramidPooling(nn.Module):
         self.out_channels = channels
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
+        """Pool, enlarge, concatenate, fuse."""
         pyramid = [
             resize_like(branch(adaptive_avg_pool(x_NCHW, bins)), x_NCHW)
             for bins, branch in zip(PYRAMID_BINS, self.branches, strict=True)
@@ -113,12 +115,11 @@ class SkipDecoder(nn.Module):
         super().__init__()
         self.project = conv_bn_relu(c_low, 48)
         sizes = [c_head + 48] + [channels] * depth
-        self.fuse = nn.Sequential(
-            *(separable_conv(a, b) for a, b in zip(sizes, sizes[1:], strict=False))
-        )
+        self.fuse = nn.Sequential(*(separable_conv(a, b) for a, b in pairwise(sizes)))
         self.out_channels = channels
 
     def forward(self, head_NCHW: Tensor, low_NCHW: Tensor) -> Tensor:
+        """Enlarge the head's output, join the low features, fuse."""
         low = self.project(low_NCHW)
         fused: Tensor = self.fuse(torch.cat([resize_like(head_NCHW, low), low], dim=1))
         return fused

@@ -92,6 +92,7 @@ class Segmenter(nn.Module):
         return out
 
     def forward(self, pictures_NCHW: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """Scores; while training, a pair with the auxiliary scores."""
         maps = self.backbone(pictures_NCHW)
         if self.training:
             return self.scores(maps), self.auxiliary(maps["aux"])

@@ -1,0 +1,1 @@
+"""Engines room: a checkpoint in, one portable model file out. Run as ``python -m engines``."""

@@ -1,0 +1,234 @@
+"""Command line of the engines room: ``python -m engines export|verify``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from engines.errors import EngineBuildError
+from streamseg.errors import StreamsegError
+from train.errors import TrainError
+
+if TYPE_CHECKING:
+    from engines.verify import Verification
+
+FILE = click.Path(path_type=Path)
+
+
+@contextmanager
+def one_sentence(debug: bool) -> Iterator[None]:
+    """Turn what went wrong into one sentence and an exit code; with `debug`, a traceback."""
+    try:
+        yield
+    except (EngineBuildError, TrainError, StreamsegError) as error:
+        if debug:
+            raise
+        click.echo(f"error: {error}", err=True)
+        sys.exit(getattr(error, "exit_code", 1))
+    except KeyboardInterrupt:
+        click.echo("stopped; nothing was written", err=True)
+        sys.exit(130)
+
+
+def progress_on(console: Console, what: str) -> Callable[[Iterator[Any], int], Iterator[Any]]:
+    """A progress bar over samples, on terminals only."""
+
+    def wrap(samples: Iterator[Any], total: int) -> Iterator[Any]:
+        bar = Progress(
+            TextColumn(what),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        with bar:
+            yield from bar.track(samples, total=total)
+
+    return wrap
+
+
+def parse_size(context: click.Context, parameter: click.Parameter, value: str) -> tuple[int, int]:
+    """``WxH`` as two numbers."""
+    width, separator, height = value.lower().partition("x")
+    if not separator or not width.isdecimal() or not height.isdecimal():
+        raise click.BadParameter(f"write WIDTHxHEIGHT, e.g. 480x352, got {value!r}")
+    return int(width), int(height)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Turn checkpoints into model files, and check them."""
+
+
+@main.command("export")
+@click.argument("checkpoint", type=FILE)
+@click.option("-o", "--output", type=FILE, required=True, help="Model file to write (.onnx).")
+@click.option("--name", help="Name in the header (default: the recipe's).")
+@click.option(
+    "--weights",
+    type=click.Choice(["fp16", "fp32"]),
+    default="fp16",
+    show_default=True,
+    help="How weights are stored; they are computed with in fp32.",
+)
+@click.option(
+    "--size",
+    callback=parse_size,
+    default="480x352",
+    show_default=True,
+    metavar="WxH",
+    help="Input size the header suggests; multiples of 32.",
+)
+@click.option(
+    "--label-stride",
+    type=click.Choice(["1", "2", "4"]),
+    help="Pixels per decided label (default: the network's own).",
+)
+@click.option("--data", type=FILE, help="Data folder: measure the written file on its val split.")
+@click.option("--training-data", help="What it was trained on (default: by the recipe's layout).")
+@click.option("--licence", help="The training data's terms (default: by the recipe's layout).")
+@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+def export_command(
+    checkpoint: Path,
+    output: Path,
+    name: str | None,
+    weights: str,
+    size: tuple[int, int],
+    label_stride: str | None,
+    data: Path | None,
+    training_data: str | None,
+    licence: str | None,
+    overwrite: bool,
+    debug: bool,
+) -> None:
+    """Write the model file of CHECKPOINT: uint8 RGB frames in, uint8 labels out."""
+    # Here, not at the top: --help and usage errors must not wait for torch.
+    from engines.export import ExportConfig, check_output, export
+
+    console = Console()
+    with one_sentence(debug):
+        check_output(output, overwrite=overwrite)
+        try:
+            config = ExportConfig(
+                name=name,
+                weights="fp32" if weights == "fp32" else "fp16",
+                default_size=size,
+                label_stride=int(label_stride) if label_stride else None,
+                training_data=training_data,
+                licence=licence,
+                overwrite=overwrite,
+            )
+        except ValueError as error:
+            raise click.UsageError(str(error)) from error
+        header = export(
+            checkpoint, output, config, data=data, progress=progress_on(console, "measuring")
+        )
+    line = f"{output}: {header.name}, {output.stat().st_size / 1e6:.1f} MB"
+    if "miou" in header.accuracy:
+        measured_on = header.accuracy["measured_on"]
+        line += f", val mIoU {100 * header.accuracy['miou']:.2f} % (measured on {measured_on})"
+    console.print(line, highlight=False, soft_wrap=True)
+
+
+@main.command("verify")
+@click.argument("model", type=FILE)
+@click.option("--checkpoint", type=FILE, required=True, help="What MODEL was exported from.")
+@click.option("--data", type=FILE, required=True, help="Data folder with a val split.")
+@click.option(
+    "--label-stride",
+    type=click.Choice(["1", "2", "4"]),
+    help="What MODEL was exported with (default: the network's own).",
+)
+@click.option("--threads", type=click.IntRange(min=1), help="CPU threads (default: all cores).")
+@click.option("--json", "json_file", type=FILE, help="Write the numbers there, too.")
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+def verify_command(
+    model: Path,
+    checkpoint: Path,
+    data: Path,
+    label_stride: str | None,
+    threads: int | None,
+    json_file: Path | None,
+    debug: bool,
+) -> None:
+    """Compare MODEL, as deployed, with the PyTorch network: labels, and accuracy side by side."""
+    import torch
+
+    from engines.verify import REQUIRED_AGREEMENT, verify
+
+    if threads:
+        torch.set_num_threads(threads)
+    console = Console()
+    with one_sentence(debug):
+        result = verify(
+            model,
+            checkpoint,
+            data,
+            label_stride=int(label_stride) if label_stride else None,
+            threads=threads,
+            progress=progress_on(console, "comparing"),
+        )
+        if json_file is not None:
+            try:
+                json_file.write_text(json.dumps(result.as_dict(), indent=2) + "\n")
+            except OSError as error:
+                raise EngineBuildError(
+                    f"{json_file}: cannot be written ({error.strerror}); choose another --json"
+                ) from error
+    show(result, console)
+    if not result.same_checkpoint:
+        click.echo(f"warning: {model} was exported from another file than {checkpoint}", err=True)
+    if not result.passed:
+        click.echo(
+            f"error: {model} agrees with {checkpoint} on {100 * result.agreement:.3f} % of the "
+            f"pixels, {100 * REQUIRED_AGREEMENT:.1f} % are required; export it again",
+            err=True,
+        )
+        sys.exit(1)
+
+
+def show(result: Verification, console: Console) -> None:
+    """Both sides' scores: a table on terminals, aligned plain lines elsewhere."""
+    rows = [
+        ("mIoU", result.network.miou, result.deployed.miou),
+        ("mean accuracy", result.network.mean_accuracy, result.deployed.mean_accuracy),
+        ("pixel accuracy", result.network.pixel_accuracy, result.deployed.pixel_accuracy),
+        *(
+            (f"IoU {name}", network, deployed)
+            for name, network, deployed in zip(
+                result.model.classes.names,
+                result.network.class_iou,
+                result.deployed.class_iou,
+                strict=True,
+            )
+        ),
+    ]
+    texts = [(what, f"{100 * a:.2f}", f"{100 * b:.2f}") for what, a, b in rows]
+    title = f"{result.model.name} on {result.pictures} pictures, in %"
+    if console.is_terminal:
+        table = Table("", title=title)
+        table.add_column("PyTorch", justify="right")
+        table.add_column(result.engine, justify="right")
+        for row in texts:
+            table.add_row(*row)
+        console.print(table)
+    else:
+        click.echo(f"{title}; PyTorch, {result.engine}")
+        for what, network, deployed in texts:
+            click.echo(f"{what:20s} {network:>7s} {deployed:>7s}")
+    click.echo(f"agreement {100 * result.agreement:.4f} % of pixels")
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m engines")

@@ -1,0 +1,301 @@
+"""Checkpoint to model file: the deployed graph as ONNX, small, with its header.
+
+Knows nothing about command lines, and runs the file only to measure its accuracy.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import onnx
+import torch
+from onnx import numpy_helper
+from torch.export import Dim
+
+from engines.errors import EngineBuildError
+from engines.graph import DeployedNetwork
+from streamseg import __version__
+from streamseg.engine import open_engine
+from streamseg.modelfile import HEADER_KEY, SIZE_MULTIPLE, ModelHeader
+from streamseg.palette import CAMVID, Palette
+from train.checkpoint import Checkpoint, load_checkpoint
+from train.data.camvid import CamVid
+from train.evaluate import evaluate, pairs_of
+from train.metrics import Scores
+from train.models import ModelSpec
+
+OPSET = 20
+LARGE = 1024
+"""Weights of at least this many numbers are worth a Cast node when they are stored as float16."""
+DIMENSIONS = ("N", "H", "W")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """What a data set's layout stands for: classes, name and terms."""
+
+    classes: Palette
+    training_data: str
+    licence: str
+
+
+PROVENANCE = {
+    "camvid": Provenance(
+        classes=CAMVID,
+        training_data="CamVid (SegNet split, 367 training pictures)",
+        licence="CamVid authors' terms: research use; ImageNet initialisation Apache-2.0",
+    )
+}
+"""By a recipe's ``data.layout``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportConfig:
+    """What `export` may be told; None takes the checkpoint's or its data set's own."""
+
+    name: str | None = None
+    weights: Literal["fp16", "fp32"] = "fp16"
+    """How large weights are stored; the network computes in float32 either way."""
+    default_size: tuple[int, int] = (480, 352)
+    """Width and height the header suggests."""
+    label_stride: int | None = None
+    training_data: str | None = None
+    licence: str | None = None
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if any(side < SIZE_MULTIPLE or side % SIZE_MULTIPLE for side in self.default_size):
+            width, height = self.default_size
+            raise ValueError(f"size must be multiples of {SIZE_MULTIPLE}, got {width}x{height}")
+        if self.label_stride not in (None, 1, 2, 4):
+            raise ValueError(f"label_stride must be 1, 2 or 4, got {self.label_stride}")
+
+
+def export(
+    checkpoint: Path,
+    output: Path,
+    config: ExportConfig | None = None,
+    *,
+    data: Path | None = None,
+    progress: Callable[[Iterator[Any], int], Iterator[Any]] = lambda samples, _: samples,
+) -> ModelHeader:
+    """Write `output` from `checkpoint`; it appears under its name only when complete.
+
+    Args:
+        checkpoint: what ``python -m train`` wrote.
+        output: the model file, ``.onnx``.
+        config: choices; None takes the defaults.
+        data: data folder; its validation split is what the written file is measured on. Without
+            it the header repeats the checkpoint's own metrics and says so.
+        progress: wraps the iteration over validation samples; gets their number.
+
+    Raises:
+        EngineBuildError: the output exists, or cannot be written.
+        TrainError: the checkpoint or the data cannot be read.
+    """
+    config = config or ExportConfig()
+    check_output(output, overwrite=config.overwrite)
+    loaded = load_checkpoint(checkpoint)
+    validation = CamVid(data, "val") if data is not None else None
+    network = DeployedNetwork(loaded.build(), label_stride=config.label_stride)
+    model = to_onnx(network)
+    if config.weights == "fp16":
+        store_as_float16(model)
+    values = _header_values(loaded, checkpoint, network.label_stride, config)
+    header = ModelHeader(**values, accuracy=_from_checkpoint(loaded))
+    partial = output.with_name(f".{output.name}.part")
+    try:
+        _write(model, header, partial)
+        if validation is not None:
+            accuracy = _measure(partial, validation, progress)
+            header = ModelHeader(**values, accuracy=accuracy)
+            _write(model, header, partial)
+        partial.replace(output)
+    except OSError as error:
+        raise EngineBuildError(f"{output}: cannot be written ({error.strerror})") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return header
+
+
+def check_output(output: Path, *, overwrite: bool) -> None:
+    """Refuse a name that cannot be written, before minutes of work.
+
+    Raises:
+        EngineBuildError: it exists, is no ``.onnx`` name, or its folder is missing.
+    """
+    if output.suffix.lower() != ".onnx":
+        raise EngineBuildError(f"{output}: a model file's name ends in .onnx")
+    if not output.parent.is_dir():
+        raise EngineBuildError(f"{output}: the folder {output.parent} does not exist; create it")
+    if output.is_dir():
+        raise EngineBuildError(f"{output}: is a folder; give a file name")
+    if output.exists() and not overwrite:
+        raise EngineBuildError(f"{output}: exists already; use --overwrite to replace it")
+
+
+def to_onnx(network: DeployedNetwork) -> onnx.ModelProto:
+    """The network as an ONNX graph of dynamic batch and size, without the exporter's traces."""
+    n, h, w = Dim("n", min=1, max=1024), Dim("h", min=2, max=256), Dim("w", min=2, max=256)
+    example = torch.zeros(2, 96, 128, 3, dtype=torch.uint8)
+    with _quiet():
+        program = torch.onnx.export(
+            network.eval(),
+            (example,),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=["frames"],
+            output_names=["labels"],
+            dynamic_shapes=({0: n, 1: SIZE_MULTIPLE * h, 2: SIZE_MULTIPLE * w},),
+            external_data=False,
+            optimize=True,
+            verbose=False,
+        )
+    assert program is not None
+    model: onnx.ModelProto = program.model_proto
+    clean(model)
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter's advice to its own developers says nothing to ours."""
+    previous = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(previous)
+
+
+def clean(model: onnx.ModelProto) -> None:
+    """Name the dimensions, and drop what the exporter notes about its source (paths, stacks)."""
+    graph = model.graph
+    for value in (*graph.input, *graph.output):
+        for name, dimension in zip(DIMENSIONS, value.type.tensor_type.shape.dim, strict=False):
+            dimension.dim_param = name
+    del graph.value_info[:]
+    del model.functions[:]
+    del model.metadata_props[:]
+    del graph.metadata_props[:]
+    for item in (*graph.node, *graph.input, *graph.output, *graph.initializer):
+        del item.metadata_props[:]
+        item.doc_string = ""
+    model.doc_string = graph.doc_string = ""
+    graph.name = "streamseg"
+    model.producer_name, model.producer_version = "streamseg", __version__
+    used = {node.domain for node in graph.node}
+    kept = [opset for opset in model.opset_import if opset.domain in used]
+    del model.opset_import[:]
+    model.opset_import.extend(kept)
+
+
+def store_as_float16(model: onnx.ModelProto) -> None:
+    """Store large weights as float16 behind a Cast to float32; runtimes fold it when they load.
+
+    A weight beyond float16's range stays as it is.
+    """
+    graph = model.graph
+    casts = []
+    for tensor in graph.initializer:
+        if tensor.data_type != onnx.TensorProto.FLOAT or np.prod(tensor.dims) < LARGE:
+            continue
+        values = numpy_helper.to_array(tensor)
+        if np.abs(values).max() > np.finfo(np.float16).max:
+            continue
+        name = tensor.name
+        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}.fp16"))
+        casts.append(
+            onnx.helper.make_node(
+                "Cast", [tensor.name], [name], f"{name}.to_float32", to=onnx.TensorProto.FLOAT
+            )
+        )
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+
+
+def describe(spec: ModelSpec, label_stride: int) -> str:
+    """A network in one line, for people."""
+    decoder = "no decoder"
+    if spec.decoder != "none":
+        decoder = f"{spec.decoder} decoder {spec.decoder_channels} x{spec.decoder_depth}"
+    return (
+        f"{spec.backbone}, output stride {spec.output_stride}, {spec.head} head "
+        f"{spec.head_channels} ({spec.head_kernel}x{spec.head_kernel}), {decoder}, "
+        f"labels decided at stride {label_stride}"
+    )
+
+
+def accuracy_of(scores: Scores, classes: Palette) -> dict[str, Any]:
+    """Scores as a header holds them; a class that never occurs is null."""
+    return {
+        "miou": scores.miou,
+        "mean_accuracy": scores.mean_accuracy,
+        "pixel_accuracy": scores.pixel_accuracy,
+        "class_iou": {
+            name: None if np.isnan(value) else value
+            for name, value in zip(classes.names, scores.class_iou, strict=True)
+        },
+    }
+
+
+def _header_values(
+    loaded: Checkpoint, path: Path, label_stride: int, config: ExportConfig
+) -> dict[str, Any]:
+    source = PROVENANCE[loaded.recipe.data.layout]
+    return {
+        "name": config.name or loaded.recipe.name,
+        "architecture": describe(loaded.recipe.model, label_stride),
+        "classes": source.classes,
+        "default_size": config.default_size,
+        "training_data": config.training_data or source.training_data,
+        "training_data_licence": config.licence or source.licence,
+        "checkpoint_sha256": sha256(path),
+        "streamseg_version": __version__,
+    }
+
+
+def sha256(path: Path) -> str:
+    """A file's SHA-256, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _from_checkpoint(loaded: Checkpoint) -> dict[str, Any]:
+    known = ("split", "miou", "mean_accuracy", "pixel_accuracy", "class_iou")
+    metrics = {key: loaded.metrics[key] for key in known if key in loaded.metrics}
+    return {"measured_on": "the checkpoint, while it was trained", **metrics}
+
+
+def _measure(
+    path: Path, dataset: CamVid, progress: Callable[[Iterator[Any], int], Iterator[Any]]
+) -> dict[str, Any]:
+    with open_engine(path) as engine:
+        classes = engine.spec.model.classes
+        samples = progress(iter(pairs_of(dataset)), len(dataset))
+        scores = evaluate(samples, engine.infer, classes=len(classes))
+    return {
+        "measured_on": "this file",
+        "split": "val",
+        "pictures": len(dataset),
+        **accuracy_of(scores, classes),
+    }
+
+
+def _write(model: onnx.ModelProto, header: ModelHeader, path: Path) -> None:
+    del model.metadata_props[:]
+    onnx.helper.set_model_props(model, {HEADER_KEY: header.to_json()})
+    path.write_bytes(model.SerializeToString(deterministic=True))
