@@ -149,7 +149,7 @@ class Canvas:
         height, width = layer.shape[:2]
         box = np.s_[top : top + height, left : left + width]
         alpha = cv2.extractChannel(layer, 3)
-        through = cv2.bitwise_not(cv2.merge([alpha] * 4))
+        through = cv2.merge([cv2.bitwise_not(alpha)] * 4)
         view = self.rgba[box]
         cv2.add(cv2.multiply(view, through, scale=1 / 255), layer, dst=view)
         if label is not None:

@@ -77,10 +77,12 @@ def sign_plate(kind: SignKind) -> Texture:
     """The plate alone, as it is seen from the front."""
     image = _sheet(0.84, 0.84)
     middle, radius = (30, 30), 28
+    solid = np.zeros(image.shape[:2], bool)
     if kind in ("limit", "left"):
         cv2.circle(image, middle, radius, _RED if kind == "limit" else _BLUE, -1, cv2.LINE_AA)
     if kind == "limit":
         cv2.circle(image, middle, 20, _WHITE, -1, cv2.LINE_AA)
+        solid = image[..., 3] == 255
         cv2.putText(image, "30", (15, 38), cv2.FONT_HERSHEY_DUPLEX, 0.75, _BLACK, 2, cv2.LINE_AA)
     elif kind == "left":
         cv2.arrowedLine(image, (42, 18), (18, 42), _WHITE, 6, cv2.LINE_AA, tipLength=0.5)
@@ -94,9 +96,11 @@ def sign_plate(kind: SignKind) -> Texture:
         back = _BLUE if kind == "parking" else _WHITE
         top = 4 if kind == "parking" else 16
         cv2.rectangle(image, (3, top), (57, 60 - top), back, -1)
+        solid = image[..., 3] == 255
         word, ink = ("P", _WHITE) if kind == "parking" else ("ELM ST", _BLACK)
         size, where = (1.6, (16, 46)) if kind == "parking" else (0.42, (6, 35))
         cv2.putText(image, word, where, cv2.FONT_HERSHEY_DUPLEX, size, ink, 1, cv2.LINE_AA)
+    image[..., 3] = np.where(solid, 255, image[..., 3])  # cv2 5 writes letters as holes
     fade = np.linspace(1.0, 0.78, image.shape[0], dtype=np.float32)[:, None, None]
     image[..., :3] = (image[..., :3] * fade).astype(np.uint8)
     return Texture(image, DENSITY, SIGN)

@@ -48,3 +48,7 @@ class SampleSpec:
     def seconds(self) -> Fraction:
         """How long the clip lasts."""
         return self.frames / self.rate
+
+
+DEFAULT_SPEC = SampleSpec()
+"""Five seconds of 960x540."""

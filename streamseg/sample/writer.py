@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from streamseg.errors import OutputError, UsageError
 from streamseg.sample.audio import SAMPLE_RATE, scene_audio
 from streamseg.sample.scene import StreetScene
-from streamseg.sample.spec import SampleSpec
+from streamseg.sample.spec import DEFAULT_SPEC, SampleSpec
 
 CONTAINERS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}
 _X264 = {"crf": "18", "preset": "veryfast"}
@@ -36,7 +36,7 @@ Progress = Callable[[int, int], None]
 def write_sample(
     path: str | os.PathLike[str],
     *,
-    spec: SampleSpec | None = None,
+    spec: SampleSpec = DEFAULT_SPEC,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> None:
@@ -51,7 +51,7 @@ def write_sample(
     partial = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         with av.open(str(partial), "w", format=container) as output:
-            _encode(output, spec or SampleSpec(), progress)
+            _encode(output, spec, progress)
         partial.replace(target)
     except av.FFmpegError as error:
         raise OutputError(f"{target}: cannot be written: {error.strerror}") from error

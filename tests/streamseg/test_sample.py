@@ -15,6 +15,7 @@ from streamseg.errors import OutputError, UsageError
 from streamseg.palette import CAMVID
 from streamseg.sample import SampleSpec, StreetScene, scene_audio, write_sample
 from streamseg.sample.canvas import BUILDING, PAVEMENT, ROAD, SKY, TREE, Camera, Canvas, Texture
+from streamseg.sample.furniture import SignKind, sign_plate
 from streamseg.sample.street import build_street
 
 SMALL = SampleSpec(width=320, height=180, frames=12, rate=Fraction(30000, 1001))
@@ -116,6 +117,12 @@ def test_a_pixel_has_the_class_that_covers_half_of_it() -> None:
     covered = canvas.rgba[..., 3] >= 128
     np.testing.assert_array_equal(canvas.labels == TREE, covered)
     assert covered.sum() == pytest.approx((2.0 * 64 / 4) ** 2, rel=0.08)
+
+
+@pytest.mark.parametrize("kind", ["limit", "parking", "name"])
+def test_the_letters_of_a_sign_are_part_of_it(kind: SignKind) -> None:
+    alpha = sign_plate(kind).rgba[..., 3]
+    assert (alpha[22:38, 20:40] == 255).all()
 
 
 def test_the_sound_is_soft_and_as_long_as_the_clip() -> None:
