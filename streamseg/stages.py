@@ -13,7 +13,10 @@ from streamseg.composite import Compositor
 from streamseg.engine import Engine
 from streamseg.pipeline import Stage
 from streamseg.video.source import Item
-from streamseg.yuv import FULL, ColourSpec
+from streamseg.yuv import EXACT, FULL, ColourSpec
+
+SHRINK = 0x20 | EXACT
+"""SWS_AREA averages when it shrinks: bilinear would skip pixels of a large frame."""
 
 
 class Downscale:
@@ -47,8 +50,7 @@ class Downscale:
             src_colorspace=colour.sws_colorspace,
             src_color_range=FULL if is_rgb else colour.av_range,
             dst_color_range=FULL,
-            # Averages when shrinking: bilinear would skip pixels of a large frame.
-            interpolation="AREA",
+            interpolation=SHRINK,
             threads=1,
         )
         plane = small.planes[0]
