@@ -6,6 +6,7 @@ Heavy modules are imported inside the commands: ``--help`` must be instant.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -140,6 +141,7 @@ def main() -> None:
     # Both must finish a playable file.
     for name in ("SIGINT", "SIGTERM"):
         signal.signal(getattr(signal, name), signal.default_int_handler)
+    os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 reports its settings on every start
 
 
 @main.command()
@@ -161,9 +163,10 @@ def video(
 
     Ctrl-C finishes a playable OUT of what was done so far.
     """
-    from streamseg.report import ProgressView
+    from streamseg.report import ProgressView, check_json_target
     from streamseg.segment import segment_video
 
+    check_json_target(json_target, src, dst)
     with ProgressView(quiet=quiet or json_target == "-") as view:
         stats = segment_video(src, dst, classes=_names(classes), on_progress=view, **options)
     _finish(stats, json_target, quiet)
@@ -197,8 +200,9 @@ def webcam(
     Ends with the stream, after --duration, or at Ctrl-C; a recording is finished in each case.
     """
     from streamseg.live import segment_live
-    from streamseg.report import ProgressView
+    from streamseg.report import ProgressView, check_json_target
 
+    check_json_target(json_target, options["source"], dst)
     with ProgressView(live=True, quiet=quiet or json_target == "-") as view:
         stats = segment_live(
             dst=dst,

@@ -6,8 +6,10 @@ Knows nothing about how sources and engines are opened, nor about command lines.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+from av.video.format import VideoFormat
 
 from streamseg.composite import Compositor, Mode, covered_classes
 from streamseg.engine import Engine
@@ -16,9 +18,9 @@ from streamseg.netsize import choose_size, parse_size
 from streamseg.pipeline import Pipeline, Stage
 from streamseg.stages import Downscale, compose_stage, infer_stage
 from streamseg.stats import RunClock, Stats
-from streamseg.video.source import Item, Source
+from streamseg.video.source import Item, Source, SourceInfo
 from streamseg.video.writer import EncoderOptions, OutputPath, VideoWriter, encoder_format
-from streamseg.yuv import LAYOUTS, seconds
+from streamseg.yuv import LAYOUTS, is_rgb_format, rgb_target, seconds
 
 Size = str | int | tuple[int, int] | None
 """``"512x288"``, a pair, a short side, or None to choose from the clip's aspect ratio."""
@@ -117,6 +119,7 @@ class Job:
         A KeyboardInterrupt ends the input and finishes the file; a second one drops it.
 
         Raises:
+            KeyboardInterrupt: before the first frame was written; there is no file.
             SourceError: the source ended before the first frame.
             OutputError, EngineError, UsageError: as raised by writer and engine.
         """
@@ -124,7 +127,7 @@ class Job:
         compositor = self._compositor(encoder)
         with VideoWriter(
             output,
-            info,
+            _as_drawn(info),
             size=compositor.size,
             pixel_format=compositor.pixel_format,
             options=encoder,
@@ -193,12 +196,15 @@ class Job:
                 pipeline.wait(tick)
             except KeyboardInterrupt:
                 pipeline.abort()
+                # Nobody may close a file or a device under a thread that still uses it.
+                pipeline.wait()
                 raise
         tick()
         if self.clock.frames == 0:
-            reason = "interrupted" if interrupted else "ended"
+            if interrupted:
+                raise KeyboardInterrupt
             raise SourceError(
-                f"{self.source.info.name}: {reason} before the first frame; nothing was written"
+                f"{self.source.info.name}: ended before the first frame; nothing was written"
             )
         return interrupted
 
@@ -221,11 +227,16 @@ class Job:
         # A live source spends its time waiting for the world: that is no bottleneck.
         working = stages[1:] if self.live else stages
         spec = self.engine.spec
+        # What an interrupted run did not read was not lost.
+        lost = () if interrupted else tuple(self.source.warnings)
+        expected = self.source.info.frames_expected
+        if expected is not None and not interrupted and not lost:
+            expected = self.clock.frames  # an estimate from the duration, now known better
         return Stats(
             source=self.source.info.name,
             output=None if output is None else str(output),
             frames=self.clock.frames,
-            frames_expected=self.source.info.frames_expected,
+            frames_expected=expected,
             wall_seconds=wall,
             fps=self.clock.frames / wall,
             media_seconds=self.clock.media_seconds,
@@ -242,6 +253,13 @@ class Job:
             dropped=pipeline.dropped,
             latency_p50_ms=self.clock.latency_ms(0.5),
             latency_p95_ms=self.clock.latency_ms(0.95),
-            # What an interrupted run did not read was not lost.
-            warnings=(*(() if interrupted else self.source.warnings), *warnings),
+            warnings=(*lost, *warnings),
         )
+
+
+def _as_drawn(info: SourceInfo) -> SourceInfo:
+    """With the colour tags of what is written: RGB is drawn, and encoded, as YUV."""
+    if not is_rgb_format(VideoFormat(info.pixel_format)):
+        return info
+    target = rgb_target(info.width, info.height)
+    return replace(info, colorspace=target.av_colorspace, color_range=target.av_range)

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn
 from rich.table import Table
 
-from streamseg.errors import OutputError
+from streamseg.errors import OutputError, UsageError
 from streamseg.stats import Stats
 
 if TYPE_CHECKING:
@@ -175,6 +175,24 @@ def print_stats(stats: Stats) -> None:
         for name, items, p50, p95, busy in stage_rows(stats)
     ]
     sys.stdout.write("\n".join(lines) + "\n")
+
+
+def check_json_target(target: str | None, *videos: str | None) -> None:
+    """Refuse, before any work, a place where the statistics cannot go.
+
+    Raises:
+        UsageError: a missing folder, a folder, or one of the videos.
+    """
+    if target is None or target == "-":
+        return
+    path = Path(target)
+    if path.is_dir():
+        raise UsageError(f"{path}: is a folder; give --json a file name")
+    if not path.parent.is_dir():
+        raise UsageError(f"{path}: the folder {path.parent} does not exist; create it first")
+    for video in videos:
+        if video is not None and path.resolve() == Path(video).resolve():
+            raise UsageError(f"{path}: is the video; give --json another file name")
 
 
 def write_json(stats: Stats, target: str) -> None:

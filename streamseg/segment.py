@@ -7,9 +7,10 @@ for frame, labels in label_frames("in.mp4"):
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 from av.video.frame import VideoFrame
@@ -21,6 +22,8 @@ from streamseg.job import DrawOptions, Job, OnProgress, Size
 from streamseg.stats import RunClock, Stats
 from streamseg.video.file import FileSource
 from streamseg.video.writer import EncoderOptions, OutputPath
+
+Results: TypeAlias = Generator[Any, None, None]
 
 
 def segment_video(
@@ -67,7 +70,8 @@ def segment_video(
         on_progress: called some ten times a second from the calling thread.
 
     Raises:
-        UsageError: an argument that cannot be; nothing was read or written.
+        UsageError: an argument that cannot be; nothing was written.
+        KeyboardInterrupt: interrupted before the first frame was written, or twice.
         SourceError: `src` is no video, or not one frame could be read.
         ModelError: the model is missing or none of ours.
         EngineError: the backend failed.
@@ -119,7 +123,9 @@ def label_frames(
         )
         job = Job(source, engine, clock=RunClock(), size=size)
         quarter_turns = source.info.rotation // 90
-        for item in job.pipeline().results():
+        # A caller may stop half way: the threads must end before the file is closed.
+        items = stack.enter_context(closing(cast("Results", job.pipeline().results())))
+        for item in items:
             labels = np.rot90(item.labels_HW, -quarter_turns)
             if full_size:
                 labels = stretch(labels, item.frame.width, item.frame.height)

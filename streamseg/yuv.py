@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
+from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
@@ -100,6 +101,11 @@ class ColourSpec:
         return {"bt601": _SWS_BT601, "bt709": _SWS_BT709, "bt2020": _SWS_BT2020}[self.matrix]
 
     @property
+    def av_colorspace(self) -> int:
+        """The matrix as an AVColorSpace."""
+        return {"bt601": BT601_LIKE[0], "bt709": BT709, "bt2020": BT2020_NCL}[self.matrix]
+
+    @property
     def av_range(self) -> int:
         """The range as an AVColorRange."""
         return FULL if self.full_range else LIMITED
@@ -154,14 +160,15 @@ def planes_of(frame: VideoFrame) -> list[Plane]:
 def to_supported(
     frame: VideoFrame, pixel_format: str, size: tuple[int, int], reformatter: VideoReformatter
 ) -> VideoFrame:
-    """The frame in `pixel_format` and `size`, itself when it already is; matrix and range kept."""
+    """The frame in `pixel_format` and `size`, itself when it already is; matrix and range kept.
+
+    RGB becomes what `rgb_target` says, and is tagged so.
+    """
     if frame.format.name == pixel_format and (frame.width, frame.height) == size:
         return frame
-    is_rgb = frame.format.is_rgb or frame.format.has_palette
+    is_rgb = is_rgb_format(frame.format)
     colour = ColourSpec.of(frame)
-    target = ColourSpec("bt709" if size[1] >= 720 else "bt601", full_range=False)
-    if not is_rgb:
-        target = colour
+    target = rgb_target(*size) if is_rgb else colour
     converted = reformatter.reformat(
         frame,
         width=size[0],
@@ -175,7 +182,19 @@ def to_supported(
         threads=1,
     )
     converted.pts, converted.time_base = frame.pts, frame.time_base
+    if is_rgb:
+        converted.colorspace, converted.color_range = target.av_colorspace, target.av_range
     return converted
+
+
+def is_rgb_format(pixel_format: VideoFormat) -> bool:
+    """Whether samples are red, green and blue, or a palette of these."""
+    return pixel_format.is_rgb or pixel_format.has_palette
+
+
+def rgb_target(width: int, height: int) -> ColourSpec:
+    """What RGB is converted to: what players assume of untagged video of that size."""
+    return ColourSpec("bt709" if min(width, height) >= 720 else "bt601", full_range=False)
 
 
 def new_frame_like(frame: VideoFrame, width: int, height: int) -> VideoFrame:

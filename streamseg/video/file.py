@@ -16,6 +16,10 @@ from av.video.stream import VideoStream
 
 from streamseg.errors import SourceError, UsageError
 from streamseg.video.source import AnyPacket, Item, describe, stream_rate
+from streamseg.video.timeline import Timeline
+
+_CLOSE_ENOUGH_SECONDS = 0.5
+"""How far the last packet may end before the length that a header gives in seconds."""
 
 
 class FileSource:
@@ -40,7 +44,10 @@ class FileSource:
         self.warnings: list[str] = []
         self._damaged = 0
         self._frames = 0
+        self._video_packets = 0
+        self._end_seconds = 0.0
         self._trouble = ""
+        self._timeline = Timeline()
         self._container = _open(path)
         try:
             self._video = pick_video(path, self._container)
@@ -92,8 +99,7 @@ class FileSource:
         self._judge()
 
     def _decode(self) -> Iterator[Item]:
-        streams = [self._video] if self._audio is None else [self._video, self._audio]
-        packets = self._container.demux(*streams)
+        packets = self._container.demux()
         last_pts: int | None = None
         while True:
             try:
@@ -103,9 +109,10 @@ class FileSource:
                 packet = None
             if packet is None:
                 break
-            if packet.stream is self._audio:
-                if packet.dts is not None or packet.pts is not None:
-                    self._pending.append(packet)
+            self._place(packet)
+            if packet.stream is self._audio and (packet.dts is not None or packet.pts is not None):
+                self._pending.append(packet)
+            if packet.stream is not self._video:
                 continue
             for frame in self._decode_packet(packet):
                 last_pts = self._timestamp(frame, last_pts)
@@ -115,7 +122,23 @@ class FileSource:
                 yield item
         self.leftover = self._pending
 
+    def _place(self, packet: AnyPacket) -> None:
+        """Put a packet behind those before it, and note how far the file reaches."""
+        start = packet.pts if packet.dts is None else packet.dts
+        if start is None or packet.time_base is None:
+            return
+        seconds, duration = start * packet.time_base, (packet.duration or 0) * packet.time_base
+        # Other streams end late or jump as they like (subtitles, data): nothing is made of them.
+        if packet.stream is self._video or packet.stream is self._audio:
+            offset = self._timeline.offset(packet.stream.index, seconds, duration)
+            if offset:
+                ticks = round(offset / packet.time_base)
+                packet.dts = None if packet.dts is None else packet.dts + ticks
+                packet.pts = None if packet.pts is None else packet.pts + ticks
+        self._end_seconds = max(self._end_seconds, float(seconds + duration))
+
     def _decode_packet(self, packet: AnyPacket) -> list[VideoFrame]:
+        self._video_packets += packet.size > 0
         try:
             frames = self._video.decode(packet)
         except av.error.EOFError:
@@ -143,22 +166,39 @@ class FileSource:
 
     def _judge(self) -> None:
         """Say what of the file could not be read."""
-        info = self.info
         if self._damaged:
             self.warnings.append(
                 f"{self.path}: {self._damaged} damaged packets "
                 f"({self._trouble or 'marked corrupt by the demuxer'}); "
                 "their frames are missing or show decoding errors"
             )
-        expected = info.frames_expected
-        # A header's estimate may be off by a few frames (edit lists, rounding of the duration).
-        if expected is not None and self._frames < expected - max(2, expected // 100):
+        lost, promised = self._missing()
+        if lost:
             reason = f": {self._trouble}" if self._trouble and not self._damaged else ""
             self.warnings.append(
-                f"{self.path}: the file ends early{reason}; its header promises about "
-                f"{expected} frames, {self._frames} could be read "
-                f"({expected - self._frames} lost)"
+                f"{self.path}: the file ends early{reason}; its header promises {promised}, "
+                f"{self._frames} frames could be read (about {lost} lost)"
             )
+        if self._timeline.joints:
+            self.warnings.append(
+                f"{self.path}: its timestamps start over {self._timeline.joints} times (joined "
+                "files?); each part was put behind the one before it"
+            )
+
+    def _missing(self) -> tuple[int, str]:
+        """Frames the header promises beyond the end of the file, and how it puts that."""
+        expected = self.info.frames_from_header
+        if expected is not None:
+            # Packets, not frames: an edit list hides frames that are all there.
+            lost = expected - self._video_packets
+            return (lost if lost > max(2, expected // 100) else 0), f"{expected} frames"
+        if self._container.duration is None:
+            return 0, ""
+        promised = self._container.duration / av.time_base
+        missing = promised - self._end_seconds
+        if missing < max(_CLOSE_ENOUGH_SECONDS, promised / 100):
+            return 0, ""
+        return round(missing * self.info.rate), f"{promised:.1f} s"
 
     def close(self) -> None:
         """Close the file."""

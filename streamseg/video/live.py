@@ -123,6 +123,10 @@ class LiveSource:
         self.warnings: list[str] = []
         self._duration = duration_seconds
         self._reading = threading.Lock()
+        interruptible(self._start)
+
+    def _start(self) -> None:
+        source = self.address.name
         self._container = _open(self.address)
         try:
             self._video = pick_video(source, self._container)
@@ -187,6 +191,24 @@ class LiveSource:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def interruptible(work: Callable[[], None]) -> None:
+    """Do `work` in a thread: Ctrl-C must not wait for a sender that stays silent."""
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:  # raised below, in the caller's thread
+            errors.append(error)
+
+    thread = threading.Thread(target=run, name="streamseg-open", daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(0.1)
+    if errors:
+        raise errors[0]
 
 
 class RealtimeFile:

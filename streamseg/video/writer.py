@@ -6,6 +6,7 @@ import errno
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from math import lcm
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,6 +19,7 @@ from av.video.stream import VideoStream
 
 from streamseg.errors import OutputError, UsageError
 from streamseg.video.source import AnyPacket, SourceInfo
+from streamseg.yuv import LAYOUTS
 
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 """Suffix of an output file -> FFmpeg's muxer."""
@@ -53,6 +55,8 @@ class EncoderOptions:
             options["cq" if self.codec.endswith("_nvenc") else "crf"] = str(self.crf)
         if preset is not None:
             options["preset"] = preset
+        if self.codec == "libx265":
+            options["x265-params"] = "log-level=error"  # it reports every file on stderr
         if self.tune is not None:
             options["tune"] = self.tune
         return options
@@ -120,31 +124,66 @@ class VideoWriter:
         self.frames = 0
         self.warnings: list[str] = []
         self._muxed_bytes = 0
+        self._skipped = 0
+        self._last_dts: int | None = None
+        self._open(info, size, pixel_format, options, info.audio)
+
+    def _open(
+        self,
+        info: SourceInfo,
+        size: tuple[int, int],
+        pixel_format: str,
+        options: EncoderOptions,
+        audio: AudioStream | None,
+    ) -> None:
         try:
             self._container: OutputContainer = av.open(
-                f"file:{output.partial}", mode="w", format=output.muxer
+                f"file:{self.output.partial}",
+                mode="w",
+                format=self.output.muxer,
+                options=_container_options(self.output.muxer, info, audio),
             )
         except (av.error.FFmpegError, OSError) as error:
-            raise _cannot_write(output, error) from error
+            raise _cannot_write(self.output, error) from error
         try:
             self._video = _add_video(self._container, info, size, pixel_format, options)
-            self._audio = self._add_audio(info.audio)
-            self._start()
+            self._audio = self._add_audio(audio)
+            self._start_encoder()
+            refused = self._start_container()
         except BaseException:
             self.abort()
             raise
+        if refused is None:
+            return
+        self.abort()
+        if self._audio is None:
+            raise UsageError(
+                f"{self.output.final}: {options.codec} cannot be stored in this kind of file "
+                f"({refused.strerror or refused}); choose another --codec or an .mkv output"
+            ) from refused
+        # Some muxers find out only here that they cannot hold a sound format.
+        self._leave_out(self._audio, refused.strerror or str(refused))
+        self._open(info, size, pixel_format, options, None)
 
-    def _start(self) -> None:
+    def _start_encoder(self) -> None:
+        context = self._video.codec_context
+        try:
+            context.open(strict=False)
+        except av.error.FFmpegError as error:
+            raise UsageError(
+                f"{self.output.final}: {context.name} with options {context.options} refused to "
+                f"start ({error.strerror or error}); check --codec, --preset and --crf"
+            ) from error
+
+    def _start_container(self) -> av.error.FFmpegError | None:
+        """Write the header; the error if the muxer refuses the streams."""
         try:
             self._container.start_encoding()
         except av.error.FFmpegError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
                 raise _cannot_write(self.output, error) from error
-            raise UsageError(
-                f"{self.output.final}: {self._video.codec_context.name} with options "
-                f"{self._video.codec_context.options} refused to start "
-                f"({error.strerror or error}); check --codec, --preset and --crf"
-            ) from error
+            return error
+        return None
 
     def _add_audio(self, template: AudioStream | None) -> AudioStream | None:
         if template is None:
@@ -152,11 +191,14 @@ class VideoWriter:
         try:
             return self._container.add_stream_from_template(template)
         except (av.error.FFmpegError, ValueError) as error:
-            self.warnings.append(
-                f"{self.output.final}: the audio ({template.codec_context.name}) cannot be copied "
-                f"into this container ({error}) and is left out; an .mkv output can hold it"
-            )
+            self._leave_out(template, str(error))
             return None
+
+    def _leave_out(self, audio: AudioStream, reason: str) -> None:
+        self.warnings.append(
+            f"{self.output.final}: the audio ({audio.codec_context.name}) cannot be copied into "
+            f"this kind of file ({reason}) and is left out; an .mkv output can hold it"
+        )
 
     def write(self, frame: VideoFrame, packets: Iterable[AnyPacket] = ()) -> None:
         """Encode one frame, after copying the packets that came before it.
@@ -178,6 +220,11 @@ class VideoWriter:
         if self._audio is None:
             return
         for packet in packets:
+            # A muxer refuses a whole file for one sound packet whose time runs backwards.
+            if packet.dts is None or (self._last_dts is not None and packet.dts <= self._last_dts):
+                self._skipped += 1
+                continue
+            self._last_dts = packet.dts
             packet.stream = self._audio
             self._mux([packet])
 
@@ -195,6 +242,11 @@ class VideoWriter:
             self.copy(packets)
             self._mux(self._video.encode(None))
             self._container.close()
+            if self._skipped:
+                self.warnings.append(
+                    f"{self.output.final}: {self._skipped} sound packets without a usable "
+                    "timestamp were left out"
+                )
             # FFmpeg drops a write error that happens while the trailer is written: the size tells.
             if self.output.partial.stat().st_size < self._muxed_bytes:
                 raise OSError(errno.ENOSPC, "the file is shorter than what was written to it")
@@ -228,15 +280,15 @@ def encoder_format(codec: str, wanted: str) -> str:
     """The pixel format to encode in: the source's own if the encoder takes it, else yuv420p.
 
     Raises:
-        UsageError: no such encoder.
+        UsageError: no such encoder, or one without a format that can be drawn on.
     """
     formats = [f.name for f in _find_encoder(codec).video_formats or []]
     if not formats or wanted in formats:
         return wanted
-    for candidate in ("yuv420p", "nv12", formats[0]):
-        if candidate in formats:
+    for candidate in ("yuv420p", "nv12", *formats):
+        if candidate in formats and candidate in LAYOUTS and not LAYOUTS[candidate].grey:
             return candidate
-    raise AssertionError("unreachable: formats is not empty")
+    raise UsageError(f"{codec} takes no colour pictures in YUV; try libx264, libx265 or libsvtav1")
 
 
 def _find_encoder(codec: str) -> av.Codec:
@@ -249,6 +301,17 @@ def _find_encoder(codec: str) -> av.Codec:
     if found.type != "video":
         raise UsageError(f"{codec!r} is no video encoder; try libx264, libx265 or libsvtav1")
     return found
+
+
+def _container_options(muxer: str, info: SourceInfo, audio: AudioStream | None) -> dict[str, str]:
+    """The muxer's options."""
+    if muxer == "matroska":
+        return {}
+    # MP4 keeps the start of a stream in units of the movie: milliseconds by default, and sound
+    # and picture that do not start at 0 would shift.
+    bases = [info.time_base] + ([audio.time_base] if audio and audio.time_base else [])
+    unit = lcm(*(base.denominator for base in bases))
+    return {"movie_timescale": str(unit)} if unit < 2**31 else {}
 
 
 def _add_video(
