@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +20,22 @@ from typing import Any
 from streamseg.channel import Aborted, Channel
 from streamseg.stats import StageClock, StageStats
 
-Slot = Future[list[Any]]
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """What a channel holds: items that may still be being computed."""
+
+    future: Future[list[Any]]
+    items: int
+    """How many they are (a stage returns as many as it took)."""
+
+    @classmethod
+    def done(cls, items: list[Any]) -> Slot:
+        """Items that are there already."""
+        future: Future[list[Any]] = Future()
+        future.set_result(items)
+        return cls(future, len(items))
+
 
 _SOURCE_GRACE_SECONDS = 1.0
 """How long the end waits for a source's thread, which may be inside a read that never returns."""
@@ -74,14 +89,17 @@ class Pipeline:
             Channel(capacity, drop_oldest=drop_oldest) for _ in range(len(self._stages) + 1)
         ]
         self._stopping = threading.Event()
+        self._sink = False
+        self._dropped = 0
+        self._dropped_lock = threading.Lock()
         self._error: BaseException | None = None
         self._error_lock = threading.Lock()
         self._threads: list[threading.Thread] = []
 
     @property
     def dropped(self) -> int:
-        """Items the source brought that did not reach the last stage (drop_oldest only)."""
-        return sum(channel.dropped for channel in self._channels)
+        """Items the source brought that did not reach the last stage."""
+        return self._dropped
 
     def stop(self) -> None:
         """Take no more from the source; finish what is under way.
@@ -104,16 +122,21 @@ class Pipeline:
     def run(self, tick: Callable[[], None] | None = None, *, interval: float = 0.1) -> None:
         """Run to the end; `tick` is called every `interval` seconds from the caller's thread.
 
-        A KeyboardInterrupt here is the caller's to handle: catch it, `stop`, and `wait`.
+        The last stage is a sink: what it returns is thrown away. A KeyboardInterrupt here is the
+        caller's to handle: catch it, `stop`, and `wait`.
 
         Raises:
+            ValueError: the last stage has several workers.
             Exception: the first error of the source or of a stage, as it was raised.
         """
-        self.start()
+        if self._stages[-1].workers > 1:
+            raise ValueError("a sink takes one call after another: its stage must have one worker")
+        self._sink = True
+        self._start()
         self.wait(tick, interval=interval)
 
-    def start(self) -> None:
-        """Start all threads; daemons, so that a hung device cannot keep the process alive."""
+    def _start(self) -> None:
+        # Daemons: a device that hangs must not keep the process alive.
         targets: list[tuple[str, Callable[[], None]]] = [("source", self._run_source)]
         for index, stage in enumerate(self._stages):
             targets.append((stage.name, lambda i=index: self._run_stage(i)))  # type: ignore[misc]
@@ -123,7 +146,7 @@ class Pipeline:
             thread.start()
 
     def wait(self, tick: Callable[[], None] | None = None, *, interval: float = 0.1) -> None:
-        """Wait for the end of a started pipeline whose last stage is a sink; see `run`."""
+        """Go on waiting for the end, after a KeyboardInterrupt left `run`."""
         for thread in reversed(self._threads[1:]):
             while thread.is_alive():
                 thread.join(interval)
@@ -132,7 +155,7 @@ class Pipeline:
         self._threads[0].join(_SOURCE_GRACE_SECONDS)
         self._raise_first_error()
 
-    def results(self) -> Iterator[Any]:
+    def results(self) -> Generator[Any, None, None]:
         """Run, and yield what the last stage returns, in order.
 
         Closing the generator early (``break``) tears the pipeline down.
@@ -140,10 +163,10 @@ class Pipeline:
         Raises:
             Exception: as `run`.
         """
-        self.start()
+        self._start()
         try:
             for slot in self._channels[-1]:
-                yield from slot.result()
+                yield from slot.future.result()
         except Aborted:
             pass  # a stage died; its error is raised below
         finally:
@@ -162,6 +185,15 @@ class Pipeline:
                 self._error = error
         self.abort()
 
+    def _put(self, channel: Channel[Slot], slot: Slot) -> None:
+        oldest = channel.put(slot)
+        if oldest is not None:
+            self._count_dropped(oldest.items)
+
+    def _count_dropped(self, items: int) -> None:
+        with self._dropped_lock:
+            self._dropped += items
+
     def _run_source(self) -> None:
         clock, out = self._clocks[0], self._channels[0]
         try:
@@ -173,9 +205,11 @@ class Pipeline:
                 except StopIteration:
                     break
                 clock.add(time.perf_counter() - start)
-                slot: Slot = Future()
-                slot.set_result([item])
-                out.put(slot)
+                try:
+                    self._put(out, Slot.done([item]))
+                except Aborted:  # stopped while it waited for room: this item comes too late
+                    self._count_dropped(1)
+                    break
         except BaseException as error:  # whatever it was, it must reach the caller's thread
             self._fail(error)
         finally:
@@ -184,7 +218,7 @@ class Pipeline:
     def _run_stage(self, index: int) -> None:
         stage, clock = self._stages[index], self._clocks[index + 1]
         source, out = self._channels[index], self._channels[index + 1]
-        sink = index == len(self._stages) - 1
+        sink = self._sink and index == len(self._stages) - 1
         pool = ThreadPoolExecutor(stage.workers) if stage.workers > 1 else None
 
         def work(items: list[Any]) -> list[Any]:
@@ -196,14 +230,11 @@ class Pipeline:
         try:
             for items in self._batches(source, stage):
                 if pool is not None:
-                    out.put(pool.submit(work, items))
+                    self._put(out, Slot(pool.submit(work, items), len(items)))
                     continue
                 results = work(items)
-                if sink and not results:
-                    continue
-                slot: Slot = Future()
-                slot.set_result(results)
-                out.put(slot)
+                if not sink:
+                    self._put(out, Slot.done(results))
         except BaseException as error:
             self._fail(error)
         finally:
@@ -215,7 +246,7 @@ class Pipeline:
         waiting: list[Any] = []
         while slots := source.get_batch(stage.batch, wait_for_all=stage.wait_for_batch):
             for slot in slots:
-                waiting.extend(slot.result())
+                waiting.extend(slot.future.result())
             while len(waiting) >= stage.batch or (waiting and not stage.wait_for_batch):
                 yield waiting[: stage.batch]
                 del waiting[: stage.batch]

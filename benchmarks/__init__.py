@@ -1,0 +1,5 @@
+"""Scripts that print the numbers the README quotes; run as ``python -m benchmarks.<name>``.
+
+Each explains its regime, measures both sides alternately in one run, quotes medians, and prints one
+JSON line last.
+"""
