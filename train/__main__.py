@@ -43,7 +43,8 @@ class Reporter:
             loss=step.loss,
         )
         if step.scores is not None:
-            worst = min(zip(step.scores.class_iou, CLASSES, strict=True), key=lambda pair: pair[0])
+            pairs = zip(step.scores.class_iou, CLASSES, strict=True)
+            worst = min((pair for pair in pairs if pair[0] == pair[0]), key=lambda pair: pair[0])
             self.console.print(
                 f"epoch {step.epoch:3d}/{step.epochs}  loss {step.loss:.4f}  "
                 f"val mIoU {100 * step.scores.miou:.2f} %  "
@@ -52,6 +53,23 @@ class Reporter:
                 highlight=False,
                 soft_wrap=True,
             )
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of a name; "auto" takes CUDA where there is one.
+
+    Raises:
+        click.BadParameter: no such device on this machine.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise click.BadParameter(f"cannot train on {name!r} ({reason})") from error
+    return device
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -74,21 +92,17 @@ def main(
     debug: bool,
 ) -> None:
     """Train RECIPE (a TOML file) on DATA. A run that was stopped goes on from its last epoch."""
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
     if threads:
         torch.set_num_threads(threads)
     console = Console()
+    chosen = choose_device(device)
+    trainer = None
     try:
         trainer = Trainer(
-            load_recipe(recipe, list(overrides)),
-            data=data,
-            out=out,
-            init=init,
-            device=torch.device(device),
+            load_recipe(recipe, list(overrides)), data=data, out=out, init=init, device=chosen
         )
         if trainer.resume():
-            console.print(f"resuming {out} after epoch {trainer.epoch}", highlight=False)
+            click.echo(f"resuming {out} after epoch {trainer.epoch}")
         reporter = Reporter(console)
         with reporter.bar:
             best = trainer.fit(reporter)
@@ -97,10 +111,12 @@ def main(
             raise
         click.echo(f"error: {error}", err=True)
         sys.exit(1)
-    console.print(
-        f"best validation mIoU {100 * best:.2f} %: {out / 'best.safetensors'}", highlight=False
-    )
+    except KeyboardInterrupt:
+        epoch = trainer.epoch if trainer else 0
+        click.echo(f"stopped after epoch {epoch}; run the same command to go on", err=True)
+        sys.exit(130)
+    click.echo(f"best validation mIoU {100 * best:.2f} %: {out / 'best.safetensors'}")
 
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="python -m train")

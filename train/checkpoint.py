@@ -38,10 +38,19 @@ class Checkpoint:
     """``model.*`` (what to run), and for a resume ``raw.*``, ``optim.*``, ``counter.*``."""
 
     def build(self) -> Segmenter:
-        """The network with these weights, in evaluation mode."""
+        """The network with these weights, in evaluation mode.
+
+        Raises:
+            TrainError: the weights are not those of the recipe's network.
+        """
         spec: ModelSpec = self.recipe.model
         model = build_model(spec)
-        model.load_state_dict(part(self.tensors, "model"))
+        try:
+            model.load_state_dict(part(self.tensors, "model"))
+        except RuntimeError as error:
+            raise TrainError(
+                f"the checkpoint's weights do not fit its own recipe [model] ({error})"
+            ) from error
         return model.eval()
 
 
@@ -52,7 +61,11 @@ def part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write to a temporary name, then rename: a kill never leaves half a checkpoint."""
+    """Write to a temporary name, then rename: a kill never leaves half a checkpoint.
+
+    Raises:
+        TrainError: it cannot be written (folder, disk).
+    """
     header = {
         "format": FORMAT,
         "recipe": checkpoint.recipe.as_dict(),
@@ -62,8 +75,11 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     partial = path.with_name(path.name + ".part")
     # clone: averaged and raw weights may share storage right after a load, safetensors refuses that
     tensors = {k: v.detach().cpu().contiguous().clone() for k, v in checkpoint.tensors.items()}
-    save_file(tensors, partial, metadata={HEADER_KEY: json.dumps(header)})
-    partial.replace(path)
+    try:
+        save_file(tensors, partial, metadata={HEADER_KEY: json.dumps(header)})
+        partial.replace(path)
+    except (OSError, SafetensorError) as error:
+        raise TrainError(f"{path}: cannot be written ({error})") from error
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -78,24 +94,27 @@ def load_checkpoint(path: Path) -> Checkpoint:
         with safe_open(path, framework="pt") as file:
             text = (file.metadata() or {}).get(HEADER_KEY)
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
+    except (SafetensorError, OSError) as error:
         raise TrainError(f"{path}: not a safetensors file ({error})") from error
     if text is None:
         raise TrainError(
             f"{path}: not a streamseg checkpoint (no '{HEADER_KEY}' header); "
             "bare backbone weights go to --init"
         )
-    header = json.loads(text)
-    if header.get("format") != FORMAT:
-        raise TrainError(
-            f"{path}: checkpoint format {header.get('format')}, this version reads {FORMAT}"
+    try:
+        header = json.loads(text)
+        if header["format"] != FORMAT:
+            raise TrainError(
+                f"{path}: checkpoint format {header['format']}, this version reads {FORMAT}"
+            )
+        return Checkpoint(
+            recipe=recipe_from_dict(header["recipe"], str(path)),
+            epoch=int(header["epoch"]),
+            metrics=header["metrics"],
+            tensors=tensors,
         )
-    return Checkpoint(
-        recipe=recipe_from_dict(header["recipe"], str(path)),
-        epoch=int(header["epoch"]),
-        metrics=header["metrics"],
-        tensors=tensors,
-    )
+    except (ValueError, KeyError, TypeError) as error:
+        raise TrainError(f"{path}: its streamseg header is broken ({error!r})") from error
 
 
 def optimizer_tensors(optimizer: Optimizer) -> dict[str, Tensor]:

@@ -97,7 +97,7 @@ def evaluate_network(
     model: Segmenter, dataset: CamVid, device: torch.device, module: nn.Module | None = None
 ) -> Scores:
     """Metrics of a network on a split; `module` runs in its stead (its moving average)."""
-    runner = module or model
+    runner = model if module is None else module
     was_training = runner.training
     runner.eval()
     label = torch_labeller(runner, model.spec.label_stride, device)

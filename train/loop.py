@@ -87,6 +87,9 @@ class Trainer:
                 f"{data}: {len(self.train_set)} training pictures are fewer than one batch "
                 f"of {recipe.train.batch}; lower train.batch"
             )
+        for split in (self.train_set, self.val_set):
+            if int(split.class_pixels().sum()) == 0:
+                raise TrainError(f"{split.pairs[0][1].parent}: no pixel has a known class")
         torch.manual_seed(recipe.train.seed)
         self.model = build_model(recipe.model)
         load_backbone_weights(self.model.backbone, init)
@@ -118,12 +121,8 @@ class Trainer:
                 f"{path}: the run folder holds a run of another recipe; choose another --out"
             )
         tensors = saved.tensors
-        # Rates first: building the schedule again wrote the first step's rates into the groups.
         step = int(tensors["counter.step"])
         restore_optimizer(self.optimizer, part(tensors, "optim"))
-        self.schedule = make_schedule(
-            self.optimizer, self.recipe.optim, self.steps * self.recipe.train.epochs
-        )
         self.schedule.last_epoch = step
         for group, rate, base in zip(
             self.optimizer.param_groups,
@@ -231,7 +230,6 @@ class Trainer:
         partial.replace(path)
 
     def _describe(self) -> None:
-        self.out.mkdir(parents=True, exist_ok=True)
         environment = {
             "python": platform.python_version(),
             "torch": torch.__version__,
@@ -239,14 +237,21 @@ class Trainer:
             "device": torch.cuda.get_device_name() if self.device.type == "cuda" else "cpu",
             "threads": torch.get_num_threads(),
         }
-        (self.out / "recipe.json").write_text(json.dumps(self.recipe.as_dict(), indent=2) + "\n")
-        (self.out / "environment.json").write_text(json.dumps(environment, indent=2) + "\n")
+        recipe = self.recipe.as_dict()
+        try:
+            self.out.mkdir(parents=True, exist_ok=True)
+            (self.out / "recipe.json").write_text(json.dumps(recipe, indent=2) + "\n")
+            (self.out / "environment.json").write_text(json.dumps(environment, indent=2) + "\n")
+        except OSError as error:
+            raise TrainError(
+                f"{self.out}: cannot be written ({error.strerror}); choose another --out"
+            ) from error
 
     def fit(self, report: Callable[[Progress], None] = lambda _: None) -> float:
         """Train to the last epoch; return the best validation mIoU (of the averaged weights).
 
         Raises:
-            TrainError: the loss is no longer finite.
+            TrainError: the loss is no longer finite, or the run folder cannot be written.
         """
         self._describe()
         config = self.recipe.train
@@ -263,9 +268,10 @@ class Trainer:
                     self.best = scores.miou
                     best = self._checkpoint(scores, full=False)
                     save_checkpoint(self.out / "best.safetensors", best)
-            save_checkpoint(self.out / "last.safetensors", self._checkpoint(scores, full=True))
             seconds = time.monotonic() - start
+            # The log first: a kill between the two repeats the epoch and writes the same line.
             self._log(loss, scores, seconds)
+            save_checkpoint(self.out / "last.safetensors", self._checkpoint(scores, full=True))
             report(
                 Progress(self.epoch, config.epochs, self.steps, self.steps, loss, scores, seconds)
             )

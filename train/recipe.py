@@ -10,7 +10,7 @@ import dataclasses
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from train.data.camvid import CLASSES
 from train.errors import TrainError
@@ -125,6 +125,24 @@ class Recipe:
 T = TypeVar("T")
 
 
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a TOML value is of a field's type; an integer passes for a float."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return isinstance(value, str)  # which ones: the dataclass says it, with the known ones
+    if origin is tuple:
+        return (
+            isinstance(value, tuple)
+            and len(value) == len(arguments)
+            and all(_fits(v, h) for v, h in zip(value, arguments, strict=True))
+        )
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, hint)
+
+
 def _table(kind: type[T], values: Any, where: str, **fixed: Any) -> T:
     if not isinstance(values, dict):
         raise TrainError(f"{where}: must be a table")
@@ -133,6 +151,11 @@ def _table(kind: type[T], values: Any, where: str, **fixed: Any) -> T:
         if key not in known:
             raise TrainError(f"{where}: unknown key {key!r}; known: {', '.join(known)}")
     plain = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    hints = get_type_hints(kind)
+    for key, value in plain.items():
+        if not _fits(value, hints[key]):
+            kind_name = getattr(hints[key], "__name__", str(hints[key]))
+            raise TrainError(f"{where}: {key} must be of type {kind_name}, got {values[key]!r}")
     try:
         return kind(**plain, **fixed)
     except (ValueError, TypeError) as error:
@@ -156,8 +179,9 @@ def recipe_from_dict(values: dict[str, Any], where: str) -> Recipe:
         if key not in (*tables, "name"):
             known = ", ".join(("name", *tables))
             raise TrainError(f"{where}: unknown table or key {key!r}; known: {known}")
-    model_values = dict(values.get("model", {}))
-    model_values.pop("classes", None)
+    model_values = values.get("model", {})
+    if isinstance(model_values, dict):
+        model_values = {k: v for k, v in model_values.items() if k != "classes"}
     return Recipe(
         name=str(values.get("name", Path(where).stem)),
         model=_table(ModelSpec, model_values, f"{where} [model]", classes=len(CLASSES)),
@@ -178,7 +202,7 @@ def load_recipe(path: Path, overrides: list[str] | None = None) -> Recipe:
         values = tomllib.loads(path.read_text())
     except FileNotFoundError as error:
         raise TrainError(f"{path}: no such recipe; see train/recipes/") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, IsADirectoryError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise TrainError(f"{path}: not a TOML recipe ({error})") from error
     for override in overrides or []:
         table_key, separator, text = override.partition("=")
@@ -189,5 +213,8 @@ def load_recipe(path: Path, overrides: list[str] | None = None) -> Recipe:
             value = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:
             value = text
-        values.setdefault(table, {})[key] = value
+        section = values.setdefault(table, {})
+        if not isinstance(section, dict):
+            raise TrainError(f"--set {override}: {table} is a value, not a table, in {path}")
+        section[key] = value
     return recipe_from_dict(values, str(path))

@@ -47,6 +47,13 @@ class ModelSpec:
         ):
             if value not in known:
                 raise ValueError(f"{name} is {value!r}; known: {known}")
+        for name, number in (
+            ("head_channels", self.head_channels),
+            ("decoder_channels", self.decoder_channels),
+            ("decoder_depth", self.decoder_depth),
+        ):
+            if number < 1:
+                raise ValueError(f"{name} must be at least 1, got {number}")
         if not 2 <= self.classes <= 255:
             raise ValueError(f"classes must be 2..255 (255 means ignore), got {self.classes}")
 

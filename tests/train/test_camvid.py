@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tests.train.drawn import CAR, SKY, draw_dataset, draw_street
+from train.data.camvid import IGNORE, CamVid, read_labels
+from train.data.transforms import training_augmentation
+from train.errors import TrainError
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "webp", "png"])
+def test_pictures_of_any_format(tmp_path: Path, suffix: str) -> None:
+    dataset = CamVid(draw_dataset(tmp_path / "d", suffix=suffix), "train")
+    assert len(dataset) == 4
+    picture, labels = dataset[0]
+    drawn, truth = draw_street(0)
+    assert picture.shape == (3, 64, 96)
+    assert picture.dtype == torch.uint8
+    difference = np.abs(picture.permute(1, 2, 0).numpy().astype(int) - drawn)
+    assert difference.mean() < (16 if suffix == "jpg" else 1e-9)
+    assert labels.dtype == torch.int64
+    assert np.array_equal(labels.numpy(), np.where(truth < 11, truth, IGNORE))
+
+
+def test_class_pixels_leave_void_out(tmp_path: Path) -> None:
+    dataset = CamVid(draw_dataset(tmp_path / "d", val=1), "val")
+    pixels = dataset.class_pixels()
+    assert pixels.shape == (11,)
+    assert int(pixels.sum()) == 62 * 96
+    assert int(pixels[CAR]) == 16 * 24
+
+
+def test_palette_and_16_bit_index_pictures_are_read(tmp_path: Path) -> None:
+    values = np.array([[0, 5], [11, 10]], dtype=np.uint8)
+    expected = np.array([[0, 5], [IGNORE, 10]], dtype=np.uint8)
+    coloured = Image.fromarray(values)
+    coloured.putpalette([7] * 768)
+    coloured.save(tmp_path / "p.png")
+    Image.fromarray(values.astype(np.uint16)).save(tmp_path / "i.png")
+    assert np.array_equal(read_labels(tmp_path / "p.png"), expected)
+    assert np.array_equal(read_labels(tmp_path / "i.png"), expected)
+
+
+def test_a_missing_folder(tmp_path: Path) -> None:
+    with pytest.raises(TrainError, match=r"train: no such folder; --data wants the SegNet layout"):
+        CamVid(tmp_path, "train")
+
+
+def test_an_empty_folder(tmp_path: Path) -> None:
+    for name in ("train", "trainannot"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(TrainError, match="the folder is empty"):
+        CamVid(tmp_path, "train")
+
+
+def test_a_picture_without_labels(tmp_path: Path) -> None:
+    root = draw_dataset(tmp_path / "d")
+    (root / "trainannot" / "002.png").unlink()
+    with pytest.raises(TrainError, match=r"no label PNG for 1 pictures \(first: 002.png\)"):
+        CamVid(root, "train")
+
+
+def test_a_broken_picture(tmp_path: Path) -> None:
+    root = draw_dataset(tmp_path / "d")
+    (root / "train" / "001.png").write_bytes(b"hello")
+    with pytest.raises(TrainError, match=r"001\.png: cannot be read as a picture"):
+        CamVid(root, "train")
+
+
+def test_colour_pictures_are_no_labels(tmp_path: Path) -> None:
+    root = draw_dataset(tmp_path / "d")
+    Image.new("RGB", (96, 64)).save(root / "trainannot" / "001.png")
+    with pytest.raises(TrainError, match=r"must be an index picture \(mode L or P\), got RGB"):
+        CamVid(root, "train")
+
+
+def test_labels_of_another_size(tmp_path: Path) -> None:
+    root = draw_dataset(tmp_path / "d")
+    Image.new("L", (10, 10)).save(root / "trainannot" / "001.png")
+    with pytest.raises(
+        TrainError, match=r"the picture is \(64, 96\) \(height, width\), its labels"
+    ):
+        CamVid(root, "train")
+
+
+def augmented(root: Path, seed: int = 0) -> CamVid:
+    augment = training_augmentation(crop=64, scale=(0.5, 2.0), flip=True, jitter=0.3)
+    return CamVid(root, "train", augment=augment, seed=seed)
+
+
+def test_a_sample_depends_on_seed_epoch_and_index_alone(tmp_path: Path) -> None:
+    root = draw_dataset(tmp_path / "d")
+    dataset = augmented(root)
+    first = dataset[1]
+    torch.manual_seed(99)
+    dataset[0]
+    again = dataset[1]
+    assert torch.equal(first[0], again[0])
+    assert torch.equal(first[1], again[1])
+    dataset.set_epoch(1)
+    assert not torch.equal(first[0], dataset[1][0])
+    assert not torch.equal(first[0], augmented(root, seed=1)[1][0])
+
+
+def test_augmenting_leaves_the_global_generator_alone(tmp_path: Path) -> None:
+    dataset = augmented(draw_dataset(tmp_path / "d"))
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    dataset[0]
+    assert torch.equal(torch.rand(1), expected)
+
+
+def test_picture_and_labels_stay_aligned(tmp_path: Path) -> None:
+    """The picture shows the class index as its grey value: wherever labelled, it must still."""
+    root = tmp_path / "d"
+    for name in ("train", "trainannot"):
+        (root / name).mkdir(parents=True)
+    labels = np.repeat(np.arange(11, dtype=np.uint8), 16)[None].repeat(96, axis=0)
+    Image.fromarray(np.stack([labels * 20] * 3, axis=2)).save(root / "train" / "0.png")
+    Image.fromarray(labels).save(root / "trainannot" / "0.png")
+    augment = training_augmentation(crop=128, scale=(0.5, 2.0), flip=True, jitter=0)
+    dataset = CamVid(root, "train", augment=augment)
+    padded = flipped = 0
+    for epoch in range(20):
+        dataset.set_epoch(epoch)
+        picture, truth = dataset[0]
+        assert picture.shape == (3, 128, 128)
+        assert truth.shape == (128, 128)
+        known = truth != IGNORE
+        # Only pixels that the resize blended across a border may differ, by less than one class.
+        difference = (picture[0][known].float() / 20 - truth[known]).abs()
+        assert float(difference.max()) < 1.01
+        assert float((difference < 0.1).float().mean()) > 0.6
+        assert set(picture[0][~known].tolist()) <= {128}
+        padded += int((~known).any())
+        row = next(row[row != IGNORE] for row in truth if bool((row != IGNORE).any()))
+        flipped += int(row[0] > row[-1])
+    assert 0 < padded < 20
+    assert 0 < flipped < 20
+
+
+def test_a_street_is_drawn_with_sky() -> None:
+    assert draw_street(3)[1][0, 0] == SKY

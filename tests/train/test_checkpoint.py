@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from tests.train.drawn import tiny_recipe
+from train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from train.errors import TrainError
+from train.models import build_model
+
+
+def fresh() -> Checkpoint:
+    recipe = tiny_recipe()
+    tensors = {f"model.{k}": v for k, v in build_model(recipe.model).state_dict().items()}
+    return Checkpoint(recipe=recipe, epoch=3, metrics={"miou": 0.5}, tensors=tensors)
+
+
+def test_a_checkpoint_comes_back_as_it_was(tmp_path: Path) -> None:
+    saved = fresh()
+    save_checkpoint(tmp_path / "c.safetensors", saved)
+    loaded = load_checkpoint(tmp_path / "c.safetensors")
+    assert (loaded.recipe, loaded.epoch, loaded.metrics) == (saved.recipe, 3, {"miou": 0.5})
+    model = loaded.build()
+    assert not model.training
+    for key, value in model.state_dict().items():
+        assert torch.equal(value, saved.tensors[f"model.{key}"])
+    assert [p.name for p in tmp_path.iterdir()] == ["c.safetensors"]
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(TrainError, match=r"none\.safetensors: no such checkpoint"):
+        load_checkpoint(tmp_path / "none.safetensors")
+
+
+def test_a_text_file(tmp_path: Path) -> None:
+    path = tmp_path / "c.safetensors"
+    path.write_text("hello")
+    with pytest.raises(TrainError, match="not a safetensors file"):
+        load_checkpoint(path)
+
+
+def test_bare_weights(tmp_path: Path) -> None:
+    path = tmp_path / "c.safetensors"
+    save_file({"x": torch.zeros(1)}, path)
+    with pytest.raises(
+        TrainError, match=r"not a streamseg checkpoint.*bare backbone weights go to"
+    ):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("not json", "its streamseg header is broken"),
+        ("{}", "its streamseg header is broken"),
+        (json.dumps({"format": 99}), "checkpoint format 99, this version reads 1"),
+        (json.dumps({"format": 1, "recipe": {"x": 1}}), "unknown table or key 'x'"),
+    ],
+)
+def test_a_foreign_header(tmp_path: Path, header: str, message: str) -> None:
+    path = tmp_path / "c.safetensors"
+    save_file({"x": torch.zeros(1)}, path, metadata={"streamseg": header})
+    with pytest.raises(TrainError, match=message):
+        load_checkpoint(path)
+
+
+def test_weights_of_another_network() -> None:
+    checkpoint = fresh()
+    checkpoint.recipe = tiny_recipe(model={"head_channels": 32})
+    with pytest.raises(TrainError, match=r"do not fit its own recipe \[model\]"):
+        checkpoint.build()
+
+
+def test_a_folder_that_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(TrainError, match="cannot be written"):
+        save_checkpoint(tmp_path / "none" / "c.safetensors", fresh())

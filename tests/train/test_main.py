@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from tests.train.drawn import draw_dataset
+from train.__main__ import main
+from train.loop import Trainer
+
+RECIPE = """
+[model]
+head_channels = 8
+[data]
+crop = 64
+workers = 0
+[train]
+epochs = 1
+batch = 2
+"""
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return draw_dataset(tmp_path_factory.mktemp("data") / "d", train=2, val=1)
+
+
+def run(folder: Path, data: Path, *extra: str) -> Result:
+    recipe = folder / "tiny.toml"
+    recipe.write_text(RECIPE)
+    arguments = [str(recipe), "--data", str(data), "--out", str(folder / "run"), *extra]
+    return CliRunner().invoke(
+        main, [*arguments, "--device", "cpu"] if "--device" not in extra else arguments
+    )
+
+
+def test_a_run_prints_plain_lines_and_goes_on_where_it_ended(tmp_path: Path, data: Path) -> None:
+    result = run(tmp_path, data)
+    assert result.exit_code == 0, result.output
+    assert "epoch   1/1  loss" in result.output
+    assert "\x1b" not in result.output
+    assert "best validation mIoU" in result.output
+    again = run(tmp_path, data)
+    assert again.exit_code == 0
+    assert "after epoch 1" in again.output
+
+
+@pytest.mark.parametrize(
+    "extra", [("--threads", "0"), ("--nonsense",), ("--device", "abacus"), ("--device", "cuda:99")]
+)
+def test_usage_errors_exit_with_2(tmp_path: Path, data: Path, extra: tuple[str, ...]) -> None:
+    result = run(tmp_path, data, *extra)
+    assert result.exit_code == 2
+    assert "Traceback" not in result.output
+
+
+def test_what_can_be_mended_is_one_sentence_and_exit_1(tmp_path: Path, data: Path) -> None:
+    result = run(tmp_path, data, "--set", "train.epoch=3")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: ")
+    assert "unknown key 'epoch'" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_ctrl_c_says_how_to_go_on(
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(trainer: Trainer, _: object) -> float:
+        trainer.epoch = 7
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Trainer, "fit", interrupted)
+    result = run(tmp_path, data)
+    assert result.exit_code == 130
+    assert result.stderr == "stopped after epoch 7; run the same command to go on\n"
