@@ -100,6 +100,7 @@ def open_engine(
     backend: BackendName = "auto",
     threads: int | None = None,
     batch: int | None = None,
+    low_latency: bool = False,
 ) -> Engine:
     """Load a model for this machine.
 
@@ -108,6 +109,7 @@ def open_engine(
         backend: ``auto`` takes the fastest that works here (today: ONNX Runtime on the CPU).
         threads: CPU threads to compute with; None means every core this process may use.
         batch: frames per call; None lets the backend choose.
+        low_latency: have each frame done soonest, not most frames a second: for live sources.
 
     Raises:
         ModelError: no such model, or none of ours.
@@ -124,4 +126,6 @@ def open_engine(
     # Here, not at the top: `streamseg --help` must not wait for onnxruntime to load.
     from streamseg.backends.onnxruntime import OnnxRuntimeEngine
 
-    return OnnxRuntimeEngine(path, header, threads=threads or cpu_threads(), batch=batch)
+    return OnnxRuntimeEngine(
+        path, header, threads=threads or cpu_threads(), batch=batch, low_latency=low_latency
+    )

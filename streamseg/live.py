@@ -65,7 +65,9 @@ def segment_live(
         )
     draw = DrawOptions(mode=mode, alpha=alpha, classes=classes, legend=legend)
     with ExitStack() as stack:
-        engine = stack.enter_context(open_engine(model, backend=backend, threads=threads, batch=1))
+        engine = stack.enter_context(
+            open_engine(model, backend=backend, threads=threads, batch=1, low_latency=True)
+        )
         opened = stack.enter_context(
             open_live(source, realtime=realtime, duration_seconds=duration_seconds)
         )
