@@ -30,6 +30,8 @@ from streamseg.yuv import (
 )
 
 Mode = Literal["overlay", "mask", "side-by-side"]
+_SMALLEST_WITH_LEGEND = 8
+"""Pixels of a side below which not one row of a legend can be drawn."""
 MODES: tuple[Mode, ...] = get_args(Mode)
 
 
@@ -82,7 +84,7 @@ class Compositor:
         self._tables: list[Plane] = []
         self._legend_rgb = (
             draw_legend(palette, self.covered, max_height=height, max_width=width)
-            if legend
+            if legend and min(self.pane_size) >= _SMALLEST_WITH_LEGEND
             else None
         )
         self._legend_planes: list[Plane] = []

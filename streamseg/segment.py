@@ -7,10 +7,9 @@ for frame, labels in label_frames("in.mp4"):
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any, TypeAlias, cast
 
 import numpy as np
 from av.video.frame import VideoFrame
@@ -22,8 +21,6 @@ from streamseg.job import DrawOptions, Job, OnProgress, Size
 from streamseg.stats import RunClock, Stats
 from streamseg.video.file import FileSource
 from streamseg.video.writer import EncoderOptions, OutputPath
-
-Results: TypeAlias = Generator[Any, None, None]
 
 
 def segment_video(
@@ -124,7 +121,7 @@ def label_frames(
         job = Job(source, engine, clock=RunClock(), size=size)
         quarter_turns = source.info.rotation // 90
         # A caller may stop half way: the threads must end before the file is closed.
-        items = stack.enter_context(closing(cast("Results", job.pipeline().results())))
+        items = stack.enter_context(closing(job.pipeline().results()))
         for item in items:
             labels = np.rot90(item.labels_HW, -quarter_turns)
             if full_size:
