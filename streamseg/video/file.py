@@ -18,7 +18,7 @@ from streamseg.errors import SourceError, UsageError
 from streamseg.video.source import AnyPacket, Item, describe, stream_rate
 from streamseg.video.timeline import Timeline
 
-_CLOSE_ENOUGH_SECONDS = 0.5
+_CLOSE_ENOUGH_SECONDS = 0.25
 """How far the last packet may end before the length that a header gives in seconds."""
 
 
@@ -99,7 +99,8 @@ class FileSource:
         self._judge()
 
     def _decode(self) -> Iterator[Item]:
-        packets = self._container.demux()
+        # By name: a stream that turns up later (damage can make one) is none of our business.
+        packets = self._container.demux(*self._container.streams.get())
         last_pts: int | None = None
         while True:
             try:
@@ -130,12 +131,20 @@ class FileSource:
         seconds, duration = start * packet.time_base, (packet.duration or 0) * packet.time_base
         # Other streams end late or jump as they like (subtitles, data): nothing is made of them.
         if packet.stream is self._video or packet.stream is self._audio:
-            offset = self._timeline.offset(packet.stream.index, seconds, duration)
+            index = packet.stream.index
+            # Presentation times alone go back and forth where frames are reordered.
+            known = packet.dts is not None
+            offset = (
+                self._timeline.offset(index, seconds, duration)
+                if known
+                else self._timeline.current(index)
+            )
             if offset:
                 ticks = round(offset / packet.time_base)
                 packet.dts = None if packet.dts is None else packet.dts + ticks
                 packet.pts = None if packet.pts is None else packet.pts + ticks
-        self._end_seconds = max(self._end_seconds, float(seconds + duration))
+        shown = max(start, packet.pts or start) * packet.time_base
+        self._end_seconds = max(self._end_seconds, float(shown + duration))
 
     def _decode_packet(self, packet: AnyPacket) -> list[VideoFrame]:
         self._video_packets += packet.size > 0
@@ -147,7 +156,7 @@ class FileSource:
             self._damaged += 1
             self._trouble = error.strerror or str(error)
             return []
-        if packet.is_corrupt:
+        if packet.is_corrupt or any(frame.is_corrupt for frame in frames):
             self._damaged += 1
         return frames
 
@@ -169,7 +178,7 @@ class FileSource:
         if self._damaged:
             self.warnings.append(
                 f"{self.path}: {self._damaged} damaged packets "
-                f"({self._trouble or 'marked corrupt by the demuxer'}); "
+                f"({self._trouble or 'found by demuxer or decoder'}); "
                 "their frames are missing or show decoding errors"
             )
         lost, promised = self._missing()

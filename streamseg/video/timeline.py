@@ -27,6 +27,10 @@ class Timeline:
         self._newest = Fraction(0)
         self._end = Fraction(0)
 
+    def current(self, stream: int) -> Fraction:
+        """Seconds to add to the times of a packet that has no decoding time."""
+        return self._offset.get(stream, Fraction(0))
+
     def offset(self, stream: int, start: Fraction, duration: Fraction) -> Fraction:
         """Seconds to add to the times of a packet.
 
@@ -35,7 +39,7 @@ class Timeline:
             start: its decoding time as read, seconds.
             duration: how long it lasts, seconds; 0 if unknown.
         """
-        offset = self._offset.get(stream, Fraction(0))
+        offset = self.current(stream)
         last = self._last.get(stream)
         if last is not None and not self._follows(last, start + offset):
             offset = self._other_offset(stream, offset, last, start)

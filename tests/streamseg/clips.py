@@ -77,9 +77,9 @@ class Clip:
         """Encode the clip; returns `path`."""
         options = dict(self.container_options)
         with av.open(f"file:{path}", "w", format=self.format, options=options) as container:
-            sounds = self._add_audio(container) if self.audio_first else []
+            sounds = self.add_audio(container) if self.audio_first else []
             video = self._add_video(container)
-            sounds = sounds or self._add_audio(container)
+            sounds = sounds or self.add_audio(container)
             for sound in sounds:
                 _write_tone(container, sound, self._sound_seconds())
             for index in range(self.frames):
@@ -90,7 +90,7 @@ class Clip:
     def _sound_seconds(self) -> float:
         return self.audio_seconds or float(self.frames / self.rate)
 
-    def _add_audio(self, container: OutputContainer) -> list[AudioStream]:
+    def add_audio(self, container: OutputContainer) -> list[AudioStream]:
         streams = []
         for codec in self.audio:
             stream = container.add_stream(codec, rate=48000, layout="mono")
@@ -142,6 +142,19 @@ def at_zero(frame: VideoFrame) -> VideoFrame:
     """The frame, shown at the start: a decoded frame always has a time."""
     frame.pts, frame.time_base = 0, Fraction(1, 25)
     return frame
+
+
+def noise(index: int) -> Picture:
+    """A picture that does not compress."""
+    return np.random.default_rng(index).integers(0, 256, (HEIGHT, WIDTH, 3)).astype(np.uint8)
+
+
+def write_sound(path: Path) -> Path:
+    """A second of sound without pictures."""
+    with av.open(str(path), "w") as container:
+        (stream,) = Clip(audio=("aac",)).add_audio(container)
+        _write_tone(container, stream, 1)
+    return path
 
 
 def _write_tone(container: OutputContainer, stream: AudioStream, seconds: float) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -98,7 +98,7 @@ class FakeSource:
         self.count = count
         self.brought = 0
         self.leftover: list[AnyPacket] = []
-        self.warnings: Sequence[str] = []
+        self.warnings: list[str] = []
         self._before = before
         self.info = SourceInfo(
             name="fake source",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 from av.video.frame import VideoFrame
@@ -15,7 +14,18 @@ from streamseg.errors import UsageError
 from streamseg.legend import draw_legend
 from streamseg.palette import CAMVID, Palette
 from streamseg.yuv import LAYOUTS, ColourSpec, Plane, planes_of
-from tests.streamseg.clips import BLUE, GREEN, HEIGHT, RED, WIDTH, at_zero, rgb_of, scene, to_yuv
+from tests.streamseg.clips import (
+    BLUE,
+    GREEN,
+    HEIGHT,
+    RED,
+    WIDTH,
+    at_zero,
+    inner,
+    rgb_of,
+    scene,
+    to_yuv,
+)
 from tests.streamseg.fakes import toy_header
 
 PALETTE = toy_header().classes
@@ -98,7 +108,7 @@ def test_a_mask_shows_the_palette_s_colours(
         format="rgb24", src_colorspace=space, src_color_range=colour_range, dst_color_range=2
     ).to_ndarray()
     for label in (RED, GREEN, BLUE):
-        y, x = np.argwhere(cv2.erode(np.uint8(scene(3) == label), np.ones((9, 9))))[0]
+        y, x = np.argwhere(inner(scene(3), 4) & (scene(3) == label))[0]
         np.testing.assert_allclose(rgb[y, x], PALETTE.colours[label], atol=4)
 
 
@@ -228,7 +238,7 @@ def test_rgb_frames_are_drawn_in_yuv() -> None:
     out = drawing.compose(frame, scene(4))
     back = rgb_of(out)
     np.testing.assert_allclose(back[2, 2], (90, 140, 60), atol=4)
-    y, x = np.argwhere(cv2.erode(np.uint8(scene(4) == GREEN), np.ones((9, 9))))[0]
+    y, x = np.argwhere(inner(scene(4), 4) & (scene(4) == GREEN))[0]
     np.testing.assert_allclose(back[y, x], PALETTE.colours[GREEN], atol=4)
 
 

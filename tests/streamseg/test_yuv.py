@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ COLOURS = np.array(
 SPACES = {"bt601": 5, "bt709": 1, "bt2020": 9}
 
 
-def by_the_book(rgb: tuple[int, int, int], matrix: str, full: bool, bits: int) -> list[float]:
+def by_the_book(rgb: Sequence[int], matrix: str, full: bool, bits: int) -> list[float]:
     """Y, Cb, Cr by the 3x3 matrices printed in ITU-R BT.601, BT.709 and BT.2020."""
     rows = {
         "bt601": [[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]],
@@ -61,7 +62,7 @@ def by_the_book(rgb: tuple[int, int, int], matrix: str, full: bool, bits: int) -
 def test_colours_are_those_of_the_standards(matrix: str, full: bool, bits: int) -> None:
     planes = ColourSpec(matrix, full, bits).from_rgb(COLOURS)
     for index, rgb in enumerate(COLOURS):
-        expected = by_the_book(tuple(int(v) for v in rgb), matrix, full, bits)
+        expected = by_the_book(rgb.tolist(), matrix, full, bits)
         got = [int(plane[index]) for plane in planes]
         np.testing.assert_allclose(got, np.clip(expected, 0, 2**bits - 1), atol=0.51 + bits / 100)
 
