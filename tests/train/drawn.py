@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +48,7 @@ def draw_dataset(
         (root / f"{split}annot").mkdir()
         for index in range(count):
             picture, labels = draw_street(first + index, *size)
-            options = {"lossless": True} if suffix == "webp" else {}
+            options: dict[str, Any] = {"lossless": True} if suffix == "webp" else {}
             Image.fromarray(picture).save(root / split / f"{index:03d}.{suffix}", **options)
             Image.fromarray(labels).save(root / f"{split}annot" / f"{index:03d}.png")
     return root

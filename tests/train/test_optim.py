@@ -66,7 +66,9 @@ def test_the_average_follows_its_formula_and_copies_counters(model: Segmenter) -
         expected = float(n) if expected is None else expected * keep + n * (1 - keep)
     module = average.module
     averaged = next(m for m in module.modules() if isinstance(m, torch.nn.BatchNorm2d))
-    assert float(module.classifier.weight.detach().mean()) == pytest.approx(expected, rel=1e-5)
+    assert float(module.get_parameter("classifier.weight").detach().mean()) == pytest.approx(
+        expected, rel=1e-5
+    )
     assert float(averaged.running_mean.mean()) == pytest.approx(expected, rel=1e-5)  # type: ignore[union-attr]
     assert int(averaged.num_batches_tracked) == 11  # type: ignore[arg-type]
 
@@ -78,4 +80,5 @@ def test_decay_zero_is_no_average(model: Segmenter) -> None:
         with torch.no_grad():
             model.classifier.weight.fill_(value)
         average.update_parameters(model)
-    assert torch.equal(average.module.classifier.weight, model.classifier.weight)
+    averaged = average.module.get_parameter("classifier.weight")
+    assert torch.equal(averaged, model.classifier.weight)

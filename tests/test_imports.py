@@ -1,0 +1,83 @@
+"""The three rooms and the one direction of imports between them (docs/architecture.md)."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+HEAVY = {"torch", "torchvision", "onnx", "onnxscript", "safetensors", "PIL", "matplotlib"}
+"""What comes with the extras only."""
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    """Dotted names of all modules that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text(), str(path))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            assert node.module is not None
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def files_of(room: str) -> list[Path]:
+    found = sorted((ROOT / room).rglob("*.py"))
+    assert found, room
+    return found
+
+
+def offences(room: str, forbidden: set[str]) -> list[str]:
+    return [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in files_of(room)
+        for name in imports_of(path)
+        if name.split(".")[0] in forbidden
+    ]
+
+
+def test_streamseg_imports_neither_room_nor_what_trains() -> None:
+    torch_backend = "streamseg/backends/torch.py"  # the one file that may, once it is there
+    found = [line for line in offences("streamseg", HEAVY) if not line.startswith(torch_backend)]
+    assert found + offences("streamseg", {"train", "engines", "tests", "benchmarks"}) == []
+
+
+def test_train_never_imports_engines() -> None:
+    assert offences("train", {"engines", "tests", "benchmarks"}) == []
+
+
+def test_train_shares_only_what_both_must_agree_on() -> None:
+    allowed = ("streamseg.palette", "streamseg.modelfile", "streamseg.__version__")
+    found = {n for p in files_of("train") for n in imports_of(p) if n.startswith("streamseg")}
+    assert all(name.startswith(allowed) for name in found), found
+
+
+def test_engines_takes_networks_checkpoints_and_measures_from_train() -> None:
+    allowed = (
+        "train.models",
+        "train.checkpoint",
+        "train.data",
+        "train.evaluate",
+        "train.metrics",
+        "train.errors",
+    )
+    found = {n for p in files_of("engines") for n in imports_of(p) if n.startswith("train")}
+    assert all(name.startswith(allowed) for name in found), found
+    assert offences("engines", {"tests", "benchmarks"}) == []
+
+
+@pytest.mark.parametrize("module", ["streamseg", "streamseg.engine", "streamseg.modelfile"])
+def test_a_user_without_torch_can_import(module: str) -> None:
+    code = (
+        f"import sys, {module}; print(*sorted({HEAVY | {'train', 'engines'}} & set(sys.modules)))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    assert result.stdout.strip() == ""
