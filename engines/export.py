@@ -30,7 +30,6 @@ from streamseg.palette import CAMVID, Palette
 from train.checkpoint import Checkpoint, load_checkpoint
 from train.data.camvid import CamVid
 from train.evaluate import evaluate, pairs_of
-from train.metrics import Scores
 from train.models import ModelSpec
 
 OPSET = 20
@@ -239,19 +238,6 @@ def describe(spec: ModelSpec, label_stride: int) -> str:
     )
 
 
-def accuracy_of(scores: Scores, classes: Palette) -> dict[str, Any]:
-    """Scores as a header holds them; a class that never occurs is null."""
-    return {
-        "miou": scores.miou,
-        "mean_accuracy": scores.mean_accuracy,
-        "pixel_accuracy": scores.pixel_accuracy,
-        "class_iou": {
-            name: None if np.isnan(value) else value
-            for name, value in zip(classes.names, scores.class_iou, strict=True)
-        },
-    }
-
-
 def _header_values(
     loaded: Checkpoint, path: Path, label_stride: int, config: ExportConfig
 ) -> dict[str, Any]:
@@ -291,7 +277,7 @@ def _measure(
         "measured_on": "this file",
         "split": "val",
         "pictures": len(dataset),
-        **accuracy_of(scores, classes),
+        **scores.as_dict(classes.names),
     }
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from engines.errors import EngineBuildError
-from engines.export import accuracy_of, sha256
+from engines.export import sha256
 from streamseg.engine import open_engine
 from streamseg.modelfile import ModelHeader
 from train.checkpoint import load_checkpoint
@@ -48,7 +48,7 @@ class Verification:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values only, for JSON."""
-        classes = self.model.classes
+        names = self.model.classes.names
         return {
             "model": self.model.name,
             "engine": self.engine,
@@ -57,8 +57,8 @@ class Verification:
             "agreement_required": REQUIRED_AGREEMENT,
             "passed": self.passed,
             "same_checkpoint": self.same_checkpoint,
-            "pytorch": accuracy_of(self.network, classes),
-            "deployed": accuracy_of(self.deployed, classes),
+            "pytorch": self.network.as_dict(names),
+            "deployed": self.deployed.as_dict(names),
         }
 
 

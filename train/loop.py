@@ -184,15 +184,7 @@ class Trainer:
     def _checkpoint(self, scores: Scores | None, *, full: bool) -> Checkpoint:
         metrics: dict[str, Any] = {"best_miou": self.best, "split": "val"}
         if scores is not None:
-            metrics |= {
-                "miou": scores.miou,
-                "mean_accuracy": scores.mean_accuracy,
-                "pixel_accuracy": scores.pixel_accuracy,
-                "class_iou": {
-                    name: None if value != value else value
-                    for name, value in zip(CLASSES, scores.class_iou, strict=True)
-                },
-            }
+            metrics |= scores.as_dict(CLASSES)
         tensors = {f"model.{k}": v for k, v in self.average.module.state_dict().items()}
         if full:
             tensors |= {f"raw.{k}": v for k, v in self.model.state_dict().items()}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +49,18 @@ class Scores:
     """Mean over classes of recall."""
     pixel_accuracy: float
     class_iou: tuple[float, ...]
+
+    def as_dict(self, names: Sequence[str]) -> dict[str, Any]:
+        """Plain values, as JSON stores them; NaN becomes None."""
+        return {
+            "miou": self.miou,
+            "mean_accuracy": self.mean_accuracy,
+            "pixel_accuracy": self.pixel_accuracy,
+            "class_iou": {
+                name: None if math.isnan(value) else value
+                for name, value in zip(names, self.class_iou, strict=True)
+            },
+        }
 
     @classmethod
     def from_counts(cls, counts: NDArray[np.int64]) -> Scores:
