@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -48,6 +49,7 @@ class FileSource:
         self._end_seconds = 0.0
         self._trouble = ""
         self._timeline = Timeline()
+        self._reading = threading.Lock()
         self._container = _open(path)
         try:
             self._video = pick_video(path, self._container)
@@ -92,11 +94,12 @@ class FileSource:
 
     def __iter__(self) -> Iterator[Item]:
         """Every frame in presentation order; after the last, `warnings` and `leftover` are set."""
-        assert self._first is not None, "a source is iterated once"
-        first, self._first = self._first, None
-        yield first
-        yield from self._frames_iterator
-        self._judge()
+        with self._reading:
+            assert self._first is not None, "a source is iterated once"
+            first, self._first = self._first, None
+            yield first
+            yield from self._frames_iterator
+            self._judge()
 
     def _decode(self) -> Iterator[Item]:
         # By name: a stream that turns up later (damage can make one) is none of our business.
@@ -210,8 +213,12 @@ class FileSource:
         return round(missing * self.info.rate), f"{promised:.1f} s"
 
     def close(self) -> None:
-        """Close the file."""
-        self._container.close()
+        """Close the file, unless a thread still waits inside it (a pipe, a network disk)."""
+        if self._reading.acquire(timeout=0.5):
+            try:
+                self._container.close()
+            finally:
+                self._reading.release()
 
     def __enter__(self) -> Self:
         return self
