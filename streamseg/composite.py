@@ -47,6 +47,8 @@ class Compositor:
         alpha: share of the class colour in a blend, 0..1.
         classes: names to draw; None draws all. Others stay as decoded (black in a mask).
         legend: draw names and colours into the top left corner.
+        rotation: degrees counter-clockwise by which a player turns the frames (a multiple of 90):
+            left, right, and the legend are what people see.
 
     Raises:
         UsageError: alpha out of range, an unknown mode or an unknown class.
@@ -62,6 +64,7 @@ class Compositor:
         alpha: float = 0.5,
         classes: Sequence[str] | None = None,
         legend: bool = False,
+        rotation: int = 0,
     ) -> None:
         if mode not in MODES:
             raise UsageError(f"unknown mode {mode!r}; known: {', '.join(MODES)}")
@@ -77,15 +80,18 @@ class Compositor:
         self.pane_size = even_size(*source_size, self._layout)
         """Width and height of one pane: the source's, less an odd row or column."""
         width, height = self.pane_size
-        self.size = (2 * width if mode == "side-by-side" else width, height)
+        self._quarter_turns = rotation // 90 % 4
+        beside, below = (0, 0) if mode != "side-by-side" else ((1, 0), (0, 1))[rotation // 90 % 2]
+        self.size = (width * (1 + beside), height * (1 + below))
         """Width and height of the drawn frames."""
+        # In panes, from the stored frame's top left: a turned player shows the first at the left.
+        panes = ((0, 0), (beside, below))
+        self._source_pane, self._drawn_pane = panes if self._quarter_turns < 2 else panes[::-1]
         self._reformatter = VideoReformatter()
         self._colour: ColourSpec | None = None
         self._tables: list[Plane] = []
         self._legend_rgb = (
-            draw_legend(palette, self.covered, max_height=height, max_width=width)
-            if legend and min(self.pane_size) >= _SMALLEST_WITH_LEGEND
-            else None
+            self._draw_legend() if legend and min(self.pane_size) >= _SMALLEST_WITH_LEGEND else None
         )
         self._legend_planes: list[Plane] = []
 
@@ -108,12 +114,18 @@ class Compositor:
             width, height = pane_width // x, pane_height // y
             src = src[:height, :width]
             if self.mode == "side-by-side":
-                np.copyto(dst[:, :width], src)
-                dst = dst[:, width:]
-            self._draw(src, dst, labels_HW, self._tables[index], coverage)
+                np.copyto(_pane(dst, self._source_pane, width, height), src)
+            pane = _pane(dst, self._drawn_pane, width, height)
+            self._draw(src, pane, labels_HW, self._tables[index], coverage)
             if self._legend_planes:
-                _blend_legend(dst, self._legend_planes[index])
+                _blend_legend(pane, self._legend_planes[index], self._quarter_turns)
         return out
+
+    def _draw_legend(self) -> NDArray[np.uint8]:
+        """The panel as it is stored: turned against the player's turn."""
+        width, height = self.pane_size[:: -1 if self._quarter_turns % 2 else 1]
+        panel = draw_legend(self.palette, self.covered, max_height=height, max_width=width)
+        return np.ascontiguousarray(np.rot90(panel, -self._quarter_turns))
 
     def _prepare(self, colour: ColourSpec) -> None:
         """Class colours, and the legend, in this matrix, range and depth."""
@@ -197,7 +209,15 @@ def _nearest(plane: Plane, width: int, height: int) -> Plane:
     return np.asarray(cv2.resize(plane, (width, height), interpolation=cv2.INTER_NEAREST))
 
 
-def _blend_legend(dst: Plane, legend: Plane) -> None:
+def _pane(plane: Plane, at: tuple[int, int], width: int, height: int) -> Plane:
+    left, top = at[0] * width, at[1] * height
+    return plane[top : top + height, left : left + width]
+
+
+def _blend_legend(pane: Plane, legend: Plane, quarter_turns: int) -> None:
+    """Into the corner that is the top left one after the player's turn."""
     height, width = legend.shape[:2]
-    corner = dst[:height, :width]
+    top = 0 if quarter_turns in (0, 1) else pane.shape[0] - height
+    left = 0 if quarter_turns in (0, 3) else pane.shape[1] - width
+    corner = pane[top : top + height, left : left + width]
     np.copyto(corner, np.asarray(cv2.addWeighted(corner, 0.15, legend, 0.85, 0)))

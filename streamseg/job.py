@@ -173,6 +173,7 @@ class Job:
             alpha=self.draw.alpha,
             classes=self.draw.classes,
             legend=self.draw.legend,
+            rotation=info.rotation,
         )
 
     def _count(self, item: Item) -> None:

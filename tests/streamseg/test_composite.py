@@ -201,6 +201,27 @@ def test_the_legend_lists_the_drawn_classes_in_a_corner(pixel_format: str, mode:
     assert not changed.any(), "nothing outside of the panel"
 
 
+def stored(shown: NDArray[Any], rotation: int) -> NDArray[Any]:
+    """A picture as it is stored, of what a player shows after its turn."""
+    return np.ascontiguousarray(np.rot90(shown, -(rotation // 90)))
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("rotation", [90, 180, 270])
+def test_whatever_a_player_turns_looks_as_if_nothing_was_turned(rotation: int, mode: Mode) -> None:
+    upright, labels = noisy("yuv444p", 200, 120), scene(1, 200, 120)
+    sides = (120, 200) if rotation % 180 else (200, 120)
+    turned = noisy("yuv444p", *sides)
+    for plane, shown in zip(planes_of(turned), planes_of(upright), strict=True):
+        plane[:] = stored(shown, rotation)
+    options: dict[str, Any] = {"mode": mode, "legend": True, "classes": ["red", "blue"]}
+    expected = compositor(upright, **options).compose(upright, labels)
+    drawing = compositor(turned, rotation=rotation, **options)
+    out = drawing.compose(turned, stored(labels, rotation))
+    for plane, shown in zip(planes_of(out), planes_of(expected), strict=True):
+        np.testing.assert_array_equal(plane, stored(shown, rotation))
+
+
 def test_a_legend_has_every_drawn_colour_and_no_other() -> None:
     covered = np.ones(len(CAMVID), np.bool_)
     covered[CAMVID.names.index("road")] = False
