@@ -20,7 +20,7 @@ from tests.streamseg.conftest import REPOSITORY
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals and pipes")
 
 PATIENCE = 120.0
-ENOUGH = 1_000_000
+ENOUGH = 300_000
 """Bytes of the endless clip after which some hundred frames have gone through."""
 
 

@@ -140,8 +140,9 @@ def test_a_sender_that_dies_leaves_a_finished_recording(
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("then", ["close", "silence"])
 def test_a_sender_of_no_video_is_refused_in_one_sentence(
-    toy_model: Path, tmp_path: Path, then: str
+    toy_model: Path, tmp_path: Path, then: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(live, "OPEN_TIMEOUT_SECONDS", 2.0)
     junk = b"this is no video" * 5000
     with server(junk, then=then) as address, pytest.raises(SourceError) as caught:
         segment_live(address, tmp_path / "rec.mp4", model=toy_model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import random
 import threading
 import time
@@ -197,6 +198,20 @@ def test_abort_drops_what_is_under_way() -> None:
     running.join(10)
     assert not running.is_alive()
     assert sink.items == [0]
+
+
+def test_after_an_interrupt_wait_really_waits() -> None:
+    """An interrupted Thread.join makes CPython 3.11 and 3.12 believe that the thread has ended."""
+    gate = threading.Event()
+    sink = Sink(gate)
+    pipeline = Pipeline(range(3), [Stage("sink", sink)])
+    threading.Timer(0.2, _thread.interrupt_main).start()
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.run()
+    pipeline.stop()
+    threading.Timer(0.2, gate.set).start()
+    pipeline.wait()
+    assert sink.items == [0, 1, 2]
 
 
 @pytest.mark.parametrize(("batch", "workers"), [(1, 1), (1, 2), (4, 1)])
