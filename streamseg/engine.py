@@ -112,9 +112,9 @@ def open_engine(
         low_latency: have each frame done soonest, not most frames a second: for live sources.
 
     Raises:
-        ModelError: no such model, or none of ours.
+        ModelError: a broken model file, or none of ours.
         EngineError: the backend is missing or cannot load the file.
-        UsageError: an unknown backend, or threads or batch below 1.
+        UsageError: no such model or backend, or threads or batch below 1.
     """
     if backend not in ("auto", "onnxruntime"):
         raise UsageError(f"unknown backend {backend!r}; known: auto, onnxruntime")

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from streamseg.errors import ModelError
+from streamseg.errors import ModelError, UsageError
 from streamseg.palette import Palette
 
 HEADER_KEY = "streamseg"
@@ -94,18 +94,18 @@ def find_model(model: str | Path) -> Path:
     """The file of a built-in model's name or of a path.
 
     Raises:
-        ModelError: no such file, or an unknown name (the message lists the known ones).
+        UsageError: no such file, or an unknown name (the message lists the known ones).
     """
     text = str(model)
     if isinstance(model, Path) or text.lower().endswith(".onnx") or "/" in text or "\\" in text:
         path = Path(model)
         if not path.is_file():
             kind = "is a folder, not a model file" if path.is_dir() else "no such model file"
-            raise ModelError(f"{path}: {kind}; give an .onnx file or one of: {_known()}")
+            raise UsageError(f"{path}: {kind}; give an .onnx file or one of: {_known()}")
         return path
     path = MODELS_DIR / f"{text}.onnx"
     if text not in builtin_models():
-        raise ModelError(f"unknown model {text!r}; known: {_known()}; or give a path to an .onnx")
+        raise UsageError(f"unknown model {text!r}; known: {_known()}; or give a path to an .onnx")
     return path
 
 

@@ -94,7 +94,7 @@ class Pipeline:
         self._dropped_lock = threading.Lock()
         self._error: BaseException | None = None
         self._error_lock = threading.Lock()
-        self._threads: list[threading.Thread] = []
+        self._ended: list[threading.Event] = []
 
     @property
     def dropped(self) -> int:
@@ -141,18 +141,26 @@ class Pipeline:
         for index, stage in enumerate(self._stages):
             targets.append((stage.name, lambda i=index: self._run_stage(i)))  # type: ignore[misc]
         for name, target in targets:
-            thread = threading.Thread(target=target, name=f"streamseg-{name}", daemon=True)
-            self._threads.append(thread)
-            thread.start()
+            # An event, not `Thread.join`: on CPython 3.11 a KeyboardInterrupt inside a join marks the
+            # thread as ended while it still runs.
+            ended = threading.Event()
+
+            def run(target: Callable[[], None] = target, ended: threading.Event = ended) -> None:
+                try:
+                    target()
+                finally:
+                    ended.set()
+
+            self._ended.append(ended)
+            threading.Thread(target=run, name=f"streamseg-{name}", daemon=True).start()
 
     def wait(self, tick: Callable[[], None] | None = None, *, interval: float = 0.1) -> None:
         """Go on waiting for the end, after a KeyboardInterrupt left `run`."""
-        for thread in reversed(self._threads[1:]):
-            while thread.is_alive():
-                thread.join(interval)
+        for ended in reversed(self._ended[1:]):
+            while not ended.wait(interval):
                 if tick is not None:
                     tick()
-        self._threads[0].join(_SOURCE_GRACE_SECONDS)
+        self._ended[0].wait(_SOURCE_GRACE_SECONDS)
         self._raise_first_error()
 
     def results(self) -> Generator[Any, None, None]:
@@ -171,8 +179,8 @@ class Pipeline:
             pass  # a stage died; its error is raised below
         finally:
             self.abort()
-            for thread in self._threads:
-                thread.join(_SOURCE_GRACE_SECONDS)
+            for ended in self._ended:
+                ended.wait(_SOURCE_GRACE_SECONDS)
         self._raise_first_error()
 
     def _raise_first_error(self) -> None:

@@ -70,7 +70,7 @@ def segment_video(
         UsageError: an argument that cannot be; nothing was written.
         KeyboardInterrupt: interrupted before the first frame was written, or twice.
         SourceError: `src` is no video, or not one frame could be read.
-        ModelError: the model is missing or none of ours.
+        ModelError: the model file is broken or none of ours.
         EngineError: the backend failed.
         OutputError: `dst` cannot be written.
     """

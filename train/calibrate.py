@@ -46,7 +46,7 @@ def collect_scores(model: Segmenter, dataset: CamVid, every: int) -> tuple[Tenso
     all_scores, all_truth = [], []
     for index in range(0, len(dataset), every):
         picture, truth = dataset.pictures[index].numpy(), dataset.labels[index]
-        frames = torch.from_numpy(to_network(picture)).permute(0, 3, 1, 2)
+        frames = torch.from_numpy(to_network(picture)[None]).permute(0, 3, 1, 2)
         truth = truth[::_STRIDE, ::_STRIDE]
         scores = F.interpolate(
             model(normalise(frames)), size=truth.shape, mode="bilinear", align_corners=False

@@ -105,16 +105,16 @@ def test_a_header_of_the_future_asks_for_an_update(tmp_path: Path) -> None:
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(ModelError, match="unknown model 'resnet9000'; known: ") as caught:
+    with pytest.raises(UsageError, match="unknown model 'resnet9000'; known: ") as caught:
         find_model("resnet9000")
     for name in builtin_models():
         assert name in str(caught.value)
 
 
 def test_a_missing_file_and_a_folder_are_told_apart(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"gone\.onnx: no such model file"):
+    with pytest.raises(UsageError, match=r"gone\.onnx: no such model file"):
         find_model(str(tmp_path / "gone.onnx"))
-    with pytest.raises(ModelError, match="is a folder, not a model file"):
+    with pytest.raises(UsageError, match="is a folder, not a model file"):
         find_model(tmp_path)
 
 
