@@ -86,7 +86,9 @@ class Pipeline:
         # A channel holds futures: a stage with several workers hands over results that are still
         # being computed, in order, and the next stage waits for each in turn.
         self._channels: list[Channel[Slot]] = [
-            Channel(capacity, drop_oldest=drop_oldest) for _ in range(len(self._stages) + 1)
+            # Room for every call of the stage before it, or its workers could not all be busy.
+            Channel(max(capacity, workers), drop_oldest=drop_oldest)
+            for workers in (1, *(stage.workers for stage in self._stages))
         ]
         self._stopping = threading.Event()
         self._sink = False
@@ -141,7 +143,7 @@ class Pipeline:
         for index, stage in enumerate(self._stages):
             targets.append((stage.name, lambda i=index: self._run_stage(i)))  # type: ignore[misc]
         for name, target in targets:
-            # An event, not `Thread.join`: on CPython 3.11 a KeyboardInterrupt inside a join marks the
+            # Not `Thread.join`: on CPython 3.11 a KeyboardInterrupt inside a join marks the
             # thread as ended while it still runs.
             ended = threading.Event()
 
