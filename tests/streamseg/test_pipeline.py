@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import random
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -200,6 +201,15 @@ def test_abort_drops_what_is_under_way() -> None:
     assert sink.items == [0]
 
 
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """A shell starts background jobs with SIGINT ignored, and Python then never raises."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interruptible")
 def test_after_an_interrupt_wait_really_waits() -> None:
     """An interrupted Thread.join makes CPython 3.11 and 3.12 believe that the thread has ended."""
     gate = threading.Event()
