@@ -1,7 +1,7 @@
 """Segments a live source: freshest frame first, every dropped frame counted. The Python API.
 
-The same pipeline as for a file, with two differences: the hand-over from the source holds one
-frame and drops the oldest instead of making the camera wait, and no stage waits for a batch.
+The same pipeline as for a file, with two differences: every hand-over holds one frame and drops
+the oldest instead of making its producer wait, and no stage waits for a batch.
 """
 
 from __future__ import annotations
