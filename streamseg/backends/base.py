@@ -22,7 +22,7 @@ BuildProgress: TypeAlias = Callable[[str, int, int], None]
 """``(phase, done, total)``, called often; what it raises stops the build."""
 
 
-class BackendUnavailable(EngineError):
+class BackendUnavailableError(EngineError):
     """A backend cannot run on this machine; the message says what is missing and how to get it."""
 
 
@@ -83,7 +83,7 @@ class BuildingBackend(Protocol):
         """What a built engine is tied to (library version, device, driver ...), name to value.
 
         Raises:
-            BackendUnavailable: it cannot run here.
+            BackendUnavailableError: it cannot run here.
         """
         ...
 
@@ -93,7 +93,7 @@ class BuildingBackend(Protocol):
         """Build an engine from a model file whose graph already has the wanted precision.
 
         Raises:
-            BackendUnavailable: it cannot run here.
+            BackendUnavailableError: it cannot run here.
             EngineError: the build failed; the message says which operator, size or memory.
         """
         ...
@@ -111,7 +111,7 @@ class BuildingBackend(Protocol):
         """Make a built engine ready to run. `path` names it in messages.
 
         Raises:
-            BackendUnavailable: it cannot run here.
+            BackendUnavailableError: it cannot run here.
             EngineError: the payload is broken or was built for another machine.
         """
         ...
