@@ -22,8 +22,9 @@ from benchmarks.machine import median, print_result
 from engines.export import ExportConfig, export
 from streamseg.engine import open_engine
 from streamseg.netsize import parse_frame_size
-from train.data.camvid import CLASSES, CamVid
-from train.evaluate import evaluate, label_picture, pairs_of
+from streamseg.palette import CAMVID
+from train.data import open_dataset
+from train.evaluate import evaluate, label_picture
 
 
 def parse(network: str) -> tuple[str, Path, int | None]:
@@ -43,7 +44,7 @@ def parse(network: str) -> tuple[str, Path, int | None]:
 def main(networks: tuple[str, ...], data: Path, size_text: str, rounds: int) -> None:
     """Measure NETWORKS."""
     width, height = parse_frame_size(size_text)
-    validation = CamVid(data, "val")
+    validation = open_dataset("camvid", data, "val")
     rows: list[dict[str, Any]] = []
     times: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -54,24 +55,26 @@ def main(networks: tuple[str, ...], data: Path, size_text: str, rounds: int) -> 
             export(checkpoint, target, ExportConfig(label_stride=stride))
             engine = engines[name] = open_engine(target)
             scores = evaluate(
-                pairs_of(validation), engine.infer, classes=len(CLASSES), size=(height, width)
+                validation.pairs(), engine.infer, classes=len(CAMVID), size=(height, width)
             )
             worst = min(
-                (v, n) for v, n in zip(scores.class_iou, CLASSES, strict=True) if not math.isnan(v)
+                (v, n)
+                for v, n in zip(scores.class_iou, CAMVID.names, strict=True)
+                if not math.isnan(v)
             )
             rows.append(
                 {
                     "name": name,
                     "miou": scores.miou,
                     "pixel_accuracy": scores.pixel_accuracy,
-                    "pole_iou": scores.class_iou[CLASSES.index("pole")],
+                    "pole_iou": scores.class_iou[CAMVID.names.index("pole")],
                     "worst": f"{worst[1]} {100 * worst[0]:.1f}",
                     "megabytes": target.stat().st_size / 1e6,
                 }
             )
             times[name] = []
             print(f"{name}: {rows[-1]}", flush=True)
-        pictures = [picture for picture, _ in pairs_of(validation)]
+        pictures = [picture for picture, _ in validation.pairs()]
         for index in range(rounds + 2):
             for name, engine in engines.items():
                 picture = np.asarray(pictures[index % len(pictures)])

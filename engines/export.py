@@ -26,10 +26,9 @@ from engines.graph import DeployedNetwork
 from streamseg import __version__
 from streamseg.engine import open_engine
 from streamseg.modelfile import HEADER_KEY, SIZE_MULTIPLE, ModelHeader
-from streamseg.palette import CAMVID, Palette
 from train.checkpoint import Checkpoint, load_checkpoint
-from train.data.camvid import CamVid
-from train.evaluate import evaluate, pairs_of
+from train.data import SegmentationData, open_dataset
+from train.evaluate import evaluate
 from train.models import ModelSpec
 
 OPSET = 20
@@ -38,23 +37,13 @@ LARGE = 1024
 DIMENSIONS = ("N", "H", "W")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Provenance:
-    """What a data set's layout stands for: classes, name and terms."""
-
-    classes: Palette
-    training_data: str
-    licence: str
-
-
 PROVENANCE = {
-    "camvid": Provenance(
-        classes=CAMVID,
-        training_data="CamVid (SegNet split, 367 training pictures)",
-        licence="CamVid authors' terms: research use; ImageNet initialisation Apache-2.0",
+    "camvid": (
+        "CamVid (SegNet split, 367 training pictures)",
+        "CamVid authors' terms: research use; ImageNet initialisation Apache-2.0",
     )
 }
-"""By a recipe's ``data.layout``."""
+"""Name and terms of the training data, by a recipe's ``data.layout``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +93,9 @@ def export(
     config = config or ExportConfig()
     check_output(output, overwrite=config.overwrite)
     loaded = load_checkpoint(checkpoint)
-    validation = CamVid(data, "val") if data is not None else None
+    validation = None
+    if data is not None:
+        validation = open_dataset(loaded.recipe.data.layout, data, "val")
     network = DeployedNetwork(loaded.build(), label_stride=config.label_stride)
     model = to_onnx(network)
     if config.weights == "fp16":
@@ -241,14 +232,15 @@ def describe(spec: ModelSpec, label_stride: int) -> str:
 def _header_values(
     loaded: Checkpoint, path: Path, label_stride: int, config: ExportConfig
 ) -> dict[str, Any]:
-    source = PROVENANCE[loaded.recipe.data.layout]
+    layout = loaded.recipe.data.layout
+    training_data, licence = PROVENANCE.get(layout, (layout, "unknown: say it with --licence"))
     return {
         "name": config.name or loaded.recipe.name,
         "architecture": describe(loaded.recipe.model, label_stride),
-        "classes": source.classes,
+        "classes": loaded.classes,
         "default_size": config.default_size,
-        "training_data": config.training_data or source.training_data,
-        "training_data_licence": config.licence or source.licence,
+        "training_data": config.training_data or training_data,
+        "training_data_licence": config.licence or licence,
         "checkpoint_sha256": sha256(path),
         "streamseg_version": __version__,
     }
@@ -267,11 +259,11 @@ def _from_checkpoint(loaded: Checkpoint) -> dict[str, Any]:
 
 
 def _measure(
-    path: Path, dataset: CamVid, progress: Callable[[Iterator[Any], int], Iterator[Any]]
+    path: Path, dataset: SegmentationData, progress: Callable[[Iterator[Any], int], Iterator[Any]]
 ) -> dict[str, Any]:
     with open_engine(path) as engine:
         classes = engine.spec.model.classes
-        samples = progress(iter(pairs_of(dataset)), len(dataset))
+        samples = progress(iter(dataset.pairs()), len(dataset))
         scores = evaluate(samples, engine.infer, classes=len(classes))
     return {
         "measured_on": "this file",

@@ -18,8 +18,8 @@ from engines.export import sha256
 from streamseg.engine import open_engine
 from streamseg.modelfile import ModelHeader
 from train.checkpoint import load_checkpoint
-from train.data.camvid import CamVid
-from train.evaluate import pairs_of, to_network, to_picture, torch_labeller
+from train.data import open_dataset
+from train.evaluate import to_network, to_picture, torch_labeller
 from train.metrics import ConfusionMatrix, Scores
 
 REQUIRED_AGREEMENT = 0.999
@@ -91,7 +91,7 @@ def verify(
     run_network = torch_labeller(
         network, label_stride or network.spec.label_stride, torch.device("cpu")
     )
-    dataset = CamVid(data, "val")
+    dataset = open_dataset(loaded.recipe.data.layout, data, "val")
     with open_engine(model, threads=threads) as engine:
         header = engine.spec.model
         if len(header.classes) != network.spec.classes:
@@ -102,7 +102,7 @@ def verify(
         file_matrix = ConfusionMatrix(len(header.classes))
         network_matrix = ConfusionMatrix(len(header.classes))
         equal = compared = 0
-        for picture, truth in progress(iter(pairs_of(dataset)), len(dataset)):
+        for picture, truth in progress(iter(dataset.pairs()), len(dataset)):
             frames_NHWC = to_network(picture)[None]
             deployed, reference = engine.infer(frames_NHWC)[0], run_network(frames_NHWC)[0]
             equal += int(np.count_nonzero(deployed == reference))

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from train.checkpoint import load_checkpoint, save_checkpoint
-from train.data.camvid import CLASSES, CamVid
+from train.data import SegmentationData, open_dataset
 from train.errors import TrainError
 from train.evaluate import evaluate_network, to_network
 from train.metrics import Scores
@@ -35,7 +35,9 @@ _STRIDE = 2
 
 
 @torch.inference_mode()
-def collect_scores(model: Segmenter, dataset: CamVid, every: int) -> tuple[Tensor, Tensor]:
+def collect_scores(
+    model: Segmenter, dataset: SegmentationData, every: int
+) -> tuple[Tensor, Tensor]:
     """Scores float32 ``[K, P]`` and truth int64 ``[P]`` of the labelled pixels of a data set.
 
     Args:
@@ -45,9 +47,9 @@ def collect_scores(model: Segmenter, dataset: CamVid, every: int) -> tuple[Tenso
     """
     all_scores, all_truth = [], []
     for index in range(0, len(dataset), every):
-        picture, truth = dataset.pictures[index].numpy(), dataset.labels[index]
+        picture, labels = dataset.read(index)
         frames = torch.from_numpy(to_network(picture)[None]).permute(0, 3, 1, 2)
-        truth = truth[::_STRIDE, ::_STRIDE]
+        truth = torch.from_numpy(labels[::_STRIDE, ::_STRIDE].copy())
         scores = F.interpolate(
             model(normalise(frames)), size=truth.shape, mode="bilinear", align_corners=False
         )
@@ -94,15 +96,19 @@ def main(checkpoint: Path, data: Path, out: Path, every: int, debug: bool) -> No
     """Fit class biases of CHECKPOINT on training pictures and write it to OUT."""
     try:
         loaded = load_checkpoint(checkpoint)
-        model = loaded.build()
-        validation = CamVid(data, "val")
+        model, layout = loaded.build(), loaded.recipe.data.layout
+        validation = open_dataset(layout, data, "val")
         before = evaluate_network(model, validation, torch.device("cpu"))
-        bias = fit_bias(*collect_scores(model, CamVid(data, "train"), every))
+        bias = fit_bias(*collect_scores(model, open_dataset(layout, data, "train"), every))
         assert model.classifier.bias is not None, "a Segmenter's classifier has a bias"
         with torch.no_grad():
             model.classifier.bias += bias
         after = evaluate_network(model, validation, torch.device("cpu"))
-        metrics = {"split": "val", "class_bias": bias.tolist(), **after.as_dict(CLASSES)}
+        metrics = {
+            "split": "val",
+            "class_bias": bias.tolist(),
+            **after.as_dict(loaded.classes.names),
+        }
         save_checkpoint(
             out,
             dataclasses.replace(

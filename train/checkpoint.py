@@ -6,6 +6,7 @@ Two kinds share the format: ``best`` holds the (averaged) weights under the netw
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.optim import Optimizer
 
+from streamseg.palette import CAMVID, Palette
 from train.errors import TrainError
 from train.models import ModelSpec, Segmenter, build_model
 from train.recipe import Recipe, recipe_from_dict
@@ -30,6 +32,8 @@ class Checkpoint:
     """A checkpoint in memory."""
 
     recipe: Recipe
+    classes: Palette
+    """What the scores' channels mean."""
     epoch: int
     """Epochs finished."""
     metrics: dict[str, Any]
@@ -69,6 +73,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     header = {
         "format": FORMAT,
         "recipe": checkpoint.recipe.as_dict(),
+        "classes": dataclasses.asdict(checkpoint.classes),
         "epoch": checkpoint.epoch,
         "metrics": checkpoint.metrics,
     }
@@ -109,12 +114,22 @@ def load_checkpoint(path: Path) -> Checkpoint:
             )
         return Checkpoint(
             recipe=recipe_from_dict(header["recipe"], str(path)),
+            classes=_palette(header),
             epoch=int(header["epoch"]),
             metrics=header["metrics"],
             tensors=tensors,
         )
     except (ValueError, KeyError, TypeError) as error:
         raise TrainError(f"{path}: its streamseg header is broken ({error!r})") from error
+
+
+def _palette(header: dict[str, Any]) -> Palette:
+    if "classes" not in header:
+        return CAMVID  # the first checkpoints knew no other data
+    classes = header["classes"]
+    return Palette(
+        names=tuple(classes["names"]), colours=tuple(tuple(c) for c in classes["colours"])
+    )
 
 
 def optimizer_tensors(optimizer: Optimizer) -> dict[str, Tensor]:

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from train.data.camvid import CamVid
+from train.data import SegmentationData
 from train.metrics import ConfusionMatrix, Scores
 from train.models import low_resolution_argmax
 from train.models.segmenter import Segmenter, normalise
@@ -87,20 +87,17 @@ def evaluate(
     return matrix.scores()
 
 
-def pairs_of(dataset: CamVid) -> Iterable[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
-    """A split's pictures and truths as arrays, whole and unaugmented."""
-    for picture, labels in zip(dataset.pictures, dataset.labels, strict=True):
-        yield picture.numpy(), labels.numpy()
-
-
 def evaluate_network(
-    model: Segmenter, dataset: CamVid, device: torch.device, module: nn.Module | None = None
+    model: Segmenter,
+    dataset: SegmentationData,
+    device: torch.device,
+    module: nn.Module | None = None,
 ) -> Scores:
     """Metrics of a network on a split; `module` runs in its stead (its moving average)."""
     runner = model if module is None else module
     was_training = runner.training
     runner.eval()
     label = torch_labeller(runner, model.spec.label_stride, device)
-    scores = evaluate(pairs_of(dataset), label, classes=model.spec.classes)
+    scores = evaluate(dataset.pairs(), label, classes=model.spec.classes)
     runner.train(was_training)
     return scores

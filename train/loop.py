@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import math
 import platform
@@ -25,7 +26,7 @@ from train.checkpoint import (
     restore_optimizer,
     save_checkpoint,
 )
-from train.data.camvid import CLASSES, CamVid
+from train.data import open_dataset
 from train.data.transforms import training_augmentation
 from train.errors import TrainError
 from train.evaluate import evaluate_network
@@ -49,6 +50,7 @@ class Progress:
     loss: float
     scores: Scores | None = None
     seconds: float = 0.0
+    classes: tuple[str, ...] = ()
 
 
 class Trainer:
@@ -75,13 +77,19 @@ class Trainer:
         init: Path | str | None,
         device: torch.device,
     ) -> None:
-        self.recipe, self.out, self.device = recipe, out, device
+        self.out, self.device = out, device
         config = recipe.data
         augment = training_augmentation(
             crop=config.crop, scale=config.scale, flip=config.flip, jitter=config.jitter
         )
-        self.train_set = CamVid(data, "train", augment=augment, seed=recipe.train.seed)
-        self.val_set = CamVid(data, "val")
+        self.train_set = open_dataset(
+            config.layout, data, "train", augment=augment, seed=recipe.train.seed
+        )
+        self.val_set = open_dataset(config.layout, data, "val")
+        self.classes = self.train_set.classes
+        self.recipe = recipe = dataclasses.replace(
+            recipe, model=dataclasses.replace(recipe.model, classes=len(self.classes))
+        )
         if len(self.train_set) < recipe.train.batch:
             raise TrainError(
                 f"{data}: {len(self.train_set)} training pictures are fewer than one batch "
@@ -89,7 +97,7 @@ class Trainer:
             )
         for split in (self.train_set, self.val_set):
             if int(split.class_pixels().sum()) == 0:
-                raise TrainError(f"{split.pairs[0][1].parent}: no pixel has a known class")
+                raise TrainError(f"{split.items[0].labels.parent}: no pixel has a known class")
         torch.manual_seed(recipe.train.seed)
         self.model = build_model(recipe.model)
         load_backbone_weights(self.model.backbone, init)
@@ -184,7 +192,7 @@ class Trainer:
     def _checkpoint(self, scores: Scores | None, *, full: bool) -> Checkpoint:
         metrics: dict[str, Any] = {"best_miou": self.best, "split": "val"}
         if scores is not None:
-            metrics |= scores.as_dict(CLASSES)
+            metrics |= scores.as_dict(self.classes.names)
         tensors = {f"model.{k}": v for k, v in self.average.module.state_dict().items()}
         if full:
             tensors |= {f"raw.{k}": v for k, v in self.model.state_dict().items()}
@@ -193,7 +201,13 @@ class Trainer:
             tensors["counter.averaged"] = self.average.n_averaged
             if self.scaler.is_enabled():
                 metrics["scaler"] = json.dumps(self.scaler.state_dict())
-        return Checkpoint(recipe=self.recipe, epoch=self.epoch, metrics=metrics, tensors=tensors)
+        return Checkpoint(
+            recipe=self.recipe,
+            classes=self.classes,
+            epoch=self.epoch,
+            metrics=metrics,
+            tensors=tensors,
+        )
 
     def _log(self, loss: float, scores: Scores | None, seconds: float) -> None:
         path = self.out / "log.csv"
@@ -212,8 +226,18 @@ class Trainer:
                 "mean_accuracy": f"{scores.mean_accuracy:.5f}",
                 "pixel_accuracy": f"{scores.pixel_accuracy:.5f}",
             }
-            row |= {n: f"{v:.5f}" for n, v in zip(CLASSES, scores.class_iou, strict=True)}
-        names = ["epoch", "loss", "seconds", "miou", "mean_accuracy", "pixel_accuracy", *CLASSES]
+            row |= {
+                n: f"{v:.5f}" for n, v in zip(self.classes.names, scores.class_iou, strict=True)
+            }
+        names = [
+            "epoch",
+            "loss",
+            "seconds",
+            "miou",
+            "mean_accuracy",
+            "pixel_accuracy",
+            *self.classes.names,
+        ]
         partial = path.with_suffix(".part")
         with partial.open("w", newline="") as file:
             writer = csv.DictWriter(file, names)
@@ -265,6 +289,15 @@ class Trainer:
             self._log(loss, scores, seconds)
             save_checkpoint(self.out / "last.safetensors", self._checkpoint(scores, full=True))
             report(
-                Progress(self.epoch, config.epochs, self.steps, self.steps, loss, scores, seconds)
+                Progress(
+                    self.epoch,
+                    config.epochs,
+                    self.steps,
+                    self.steps,
+                    loss,
+                    scores,
+                    seconds,
+                    self.classes.names,
+                )
             )
         return self.best

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from train.data.camvid import IGNORE
+from train.data import IGNORE
 
 
 def class_weights(pixels_K: Tensor, balance: str) -> Tensor:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from train.data.camvid import CLASSES
+from train.data.config import DataConfig
 from train.errors import TrainError
 from train.models import ModelSpec
 
@@ -20,32 +20,6 @@ from train.models import ModelSpec
 def _require(condition: bool, message: str) -> None:
     if not condition:
         raise ValueError(message)
-
-
-@dataclass(kw_only=True, slots=True, frozen=True)
-class DataConfig:
-    """``[data]``: the data set's layout and the augmentation."""
-
-    layout: Literal["camvid"] = "camvid"
-    crop: int = 320
-    """Side of the square training crop, pixels."""
-    scale: tuple[float, float] = (0.5, 2.0)
-    """Range of the random scale, relative to the picture's own size."""
-    flip: bool = True
-    jitter: float = 0.3
-    """Strength of brightness, contrast and saturation jitter; 0 switches it off."""
-    workers: int = 1
-    """Loader processes. Results do not depend on it: every sample has its own seed."""
-
-    def __post_init__(self) -> None:
-        _require(self.layout == "camvid", f"layout is {self.layout!r}; known: ['camvid']")
-        _require(
-            self.crop >= 64 and self.crop % 32 == 0,
-            f"crop must be a multiple of 32 of at least 64, got {self.crop}",
-        )
-        _require(0 < self.scale[0] <= self.scale[1], f"scale must be [low, high], got {self.scale}")
-        _require(0 <= self.jitter < 1, f"jitter must be in [0, 1), got {self.jitter}")
-        _require(self.workers >= 0, f"workers must not be negative, got {self.workers}")
 
 
 @dataclass(kw_only=True, slots=True, frozen=True)
@@ -143,10 +117,10 @@ def _fits(value: Any, hint: Any) -> bool:
     return isinstance(value, hint)
 
 
-def _table(kind: type[T], values: Any, where: str, **fixed: Any) -> T:
+def _table(kind: type[T], values: Any, where: str) -> T:
     if not isinstance(values, dict):
         raise TrainError(f"{where}: must be a table")
-    known = [f.name for f in dataclasses.fields(kind) if f.name not in fixed]  # type: ignore[arg-type]
+    known = [f.name for f in dataclasses.fields(kind)]  # type: ignore[arg-type]
     for key in values:
         if key not in known:
             raise TrainError(f"{where}: unknown key {key!r}; known: {', '.join(known)}")
@@ -157,7 +131,7 @@ def _table(kind: type[T], values: Any, where: str, **fixed: Any) -> T:
             kind_name = getattr(hints[key], "__name__", str(hints[key]))
             raise TrainError(f"{where}: {key} must be of type {kind_name}, got {values[key]!r}")
     try:
-        return kind(**plain, **fixed)
+        return kind(**plain)
     except (ValueError, TypeError) as error:
         raise TrainError(f"{where}: {error}") from error
 
@@ -179,12 +153,9 @@ def recipe_from_dict(values: dict[str, Any], where: str) -> Recipe:
         if key not in (*tables, "name"):
             known = ", ".join(("name", *tables))
             raise TrainError(f"{where}: unknown table or key {key!r}; known: {known}")
-    model_values = values.get("model", {})
-    if isinstance(model_values, dict):
-        model_values = {k: v for k, v in model_values.items() if k != "classes"}
     return Recipe(
         name=str(values.get("name", Path(where).stem)),
-        model=_table(ModelSpec, model_values, f"{where} [model]", classes=len(CLASSES)),
+        model=_table(ModelSpec, values.get("model", {}), f"{where} [model]"),
         data=_table(DataConfig, values.get("data", {}), f"{where} [data]"),
         optim=_table(OptimConfig, values.get("optim", {}), f"{where} [optim]"),
         loss=_table(LossConfig, values.get("loss", {}), f"{where} [loss]"),

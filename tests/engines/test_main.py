@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from engines.__main__ import main
+from streamseg.palette import CAMVID
 from tests.engines.test_graph import randomised
 from tests.train.drawn import tiny_recipe
 from train.checkpoint import Checkpoint, save_checkpoint
@@ -74,7 +75,9 @@ def test_verify_exits_with_1_where_file_and_network_differ(
     bias.data[3] += 100  # everything is road
     tensors = {f"model.{key}": value for key, value in model.state_dict().items()}
     other = tmp_path / "other.safetensors"
-    save_checkpoint(other, Checkpoint(recipe=recipe, epoch=1, metrics={}, tensors=tensors))
+    save_checkpoint(
+        other, Checkpoint(recipe=recipe, classes=CAMVID, epoch=1, metrics={}, tensors=tensors)
+    )
     result = run("verify", model_file, "--checkpoint", other, "--data", data)
     assert result.exit_code == 1
     assert "warning: " in result.stderr

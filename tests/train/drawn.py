@@ -58,6 +58,7 @@ def tiny_recipe(**tables: dict[str, object]) -> Recipe:
     """A recipe that trains in seconds; each table's keys replace the defaults."""
     values: dict[str, dict[str, object]] = {
         "model": {
+            "classes": len(CAMVID),
             "head_channels": 16,
             "head_kernel": 3,
             "decoder": "skip",

@@ -8,14 +8,15 @@ import torch
 from PIL import Image
 
 from tests.train.drawn import CAR, SKY, draw_dataset, draw_street
-from train.data.camvid import IGNORE, CamVid, read_labels
+from train.data import IGNORE, SegmentationData, open_dataset
+from train.data.camvid import read_labels
 from train.data.transforms import training_augmentation
 from train.errors import TrainError
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "webp", "png"])
 def test_pictures_of_any_format(tmp_path: Path, suffix: str) -> None:
-    dataset = CamVid(draw_dataset(tmp_path / "d", suffix=suffix), "train")
+    dataset = open_dataset("camvid", draw_dataset(tmp_path / "d", suffix=suffix), "train")
     assert len(dataset) == 4
     picture, labels = dataset[0]
     drawn, truth = draw_street(0)
@@ -28,7 +29,7 @@ def test_pictures_of_any_format(tmp_path: Path, suffix: str) -> None:
 
 
 def test_class_pixels_leave_void_out(tmp_path: Path) -> None:
-    dataset = CamVid(draw_dataset(tmp_path / "d", val=1), "val")
+    dataset = open_dataset("camvid", draw_dataset(tmp_path / "d", val=1), "val")
     pixels = dataset.class_pixels()
     assert pixels.shape == (11,)
     assert int(pixels.sum()) == 62 * 96
@@ -48,35 +49,35 @@ def test_palette_and_16_bit_index_pictures_are_read(tmp_path: Path) -> None:
 
 def test_a_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(TrainError, match=r"train: no such folder; --data wants the SegNet layout"):
-        CamVid(tmp_path, "train")
+        open_dataset("camvid", tmp_path, "train")
 
 
 def test_an_empty_folder(tmp_path: Path) -> None:
     for name in ("train", "trainannot"):
         (tmp_path / name).mkdir()
     with pytest.raises(TrainError, match="the folder is empty"):
-        CamVid(tmp_path, "train")
+        open_dataset("camvid", tmp_path, "train")
 
 
 def test_a_picture_without_labels(tmp_path: Path) -> None:
     root = draw_dataset(tmp_path / "d")
     (root / "trainannot" / "002.png").unlink()
     with pytest.raises(TrainError, match=r"no label PNG for 1 pictures \(first: 002.png\)"):
-        CamVid(root, "train")
+        open_dataset("camvid", root, "train")
 
 
 def test_a_broken_picture(tmp_path: Path) -> None:
     root = draw_dataset(tmp_path / "d")
     (root / "train" / "001.png").write_bytes(b"hello")
     with pytest.raises(TrainError, match=r"001\.png: cannot be read as a picture"):
-        CamVid(root, "train")
+        open_dataset("camvid", root, "train")
 
 
 def test_colour_pictures_are_no_labels(tmp_path: Path) -> None:
     root = draw_dataset(tmp_path / "d")
     Image.new("RGB", (96, 64)).save(root / "trainannot" / "001.png")
     with pytest.raises(TrainError, match=r"must be an index picture \(mode L or P\), got RGB"):
-        CamVid(root, "train")
+        open_dataset("camvid", root, "train")
 
 
 def test_labels_of_another_size(tmp_path: Path) -> None:
@@ -85,12 +86,12 @@ def test_labels_of_another_size(tmp_path: Path) -> None:
     with pytest.raises(
         TrainError, match=r"the picture is \(64, 96\) \(height, width\), its labels"
     ):
-        CamVid(root, "train")
+        open_dataset("camvid", root, "train")
 
 
-def augmented(root: Path, seed: int = 0) -> CamVid:
+def augmented(root: Path, seed: int = 0) -> SegmentationData:
     augment = training_augmentation(crop=64, scale=(0.5, 2.0), flip=True, jitter=0.3)
-    return CamVid(root, "train", augment=augment, seed=seed)
+    return open_dataset("camvid", root, "train", augment=augment, seed=seed)
 
 
 def test_a_sample_depends_on_seed_epoch_and_index_alone(tmp_path: Path) -> None:
@@ -125,7 +126,7 @@ def test_picture_and_labels_stay_aligned(tmp_path: Path) -> None:
     Image.fromarray(np.stack([labels * 20] * 3, axis=2)).save(root / "train" / "0.png")
     Image.fromarray(labels).save(root / "trainannot" / "0.png")
     augment = training_augmentation(crop=128, scale=(0.5, 2.0), flip=True, jitter=0)
-    dataset = CamVid(root, "train", augment=augment)
+    dataset = open_dataset("camvid", root, "train", augment=augment)
     padded = flipped = 0
     for epoch in range(20):
         dataset.set_epoch(epoch)

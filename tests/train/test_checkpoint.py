@@ -7,6 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from streamseg.palette import CAMVID
 from tests.train.drawn import tiny_recipe
 from train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from train.errors import TrainError
@@ -16,7 +17,9 @@ from train.models import build_model
 def fresh() -> Checkpoint:
     recipe = tiny_recipe()
     tensors = {f"model.{k}": v for k, v in build_model(recipe.model).state_dict().items()}
-    return Checkpoint(recipe=recipe, epoch=3, metrics={"miou": 0.5}, tensors=tensors)
+    return Checkpoint(
+        recipe=recipe, classes=CAMVID, epoch=3, metrics={"miou": 0.5}, tensors=tensors
+    )
 
 
 def test_a_checkpoint_comes_back_as_it_was(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-from train.data.camvid import IGNORE
+from train.data import IGNORE
 from train.losses import SegmentationLoss, class_weights
 from train.metrics import ConfusionMatrix, Scores
 

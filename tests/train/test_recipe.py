@@ -20,7 +20,7 @@ def write(folder: Path, text: str) -> Path:
 def test_the_shipped_recipe_loads() -> None:
     recipe = load_recipe(SHIPPED)
     assert recipe.name == "mbv2"
-    assert recipe.model.classes == 11
+    assert recipe.model.classes == 0  # the data set will say
 
 
 def test_an_empty_recipe_is_the_defaults_named_after_the_file(tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_overrides_are_toml_values_or_bare_words() -> None:
         ("[data]\nflip = 1", "flip must be of type bool, got 1"),
         ("[data]\nscale = [1, 2, 3]", "scale must be of type"),
         ("[data]\nscale = [2, 1]", r"scale must be \[low, high\]"),
-        ("[data]\ncrop = 100", "crop must be a multiple of 32 of at least 64, got 100"),
+        ("[data]\ncrop = 32", "crop must be at least 64, got 32"),
         ("[optim]\nlr = -1", "lr must be positive"),
         ('[optim]\nname = "adam"', "name is 'adam'; known"),
         ('[loss]\nbalance = "log"', "balance is 'log'; known"),

@@ -9,7 +9,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as VF
 
-from train.data.camvid import IGNORE
+from train.data.dataset import IGNORE
 
 GREY = 128
 """What a picture is padded with: the middle of the range, 0 after normalisation."""

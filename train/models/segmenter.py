@@ -21,8 +21,8 @@ from train.models.heads import HEADS, SkipDecoder, conv_bn_relu
 class ModelSpec:
     """What `build_model` needs; a recipe's ``[model]`` table and a checkpoint's header hold it."""
 
-    classes: int
-    """Number of classes, K."""
+    classes: int = 0
+    """Number of classes, K; 0 until the data set has said it."""
     backbone: str = "mobilenet_v2"
     output_stride: int = 16
     """Picture pixels per pixel of the backbone's last feature map: 8 or 16."""
@@ -54,7 +54,7 @@ class ModelSpec:
         ):
             if number < 1:
                 raise ValueError(f"{name} must be at least 1, got {number}")
-        if not 2 <= self.classes <= 255:
+        if self.classes != 0 and not 2 <= self.classes <= 255:
             raise ValueError(f"classes must be 2..255 (255 means ignore), got {self.classes}")
 
 
@@ -112,7 +112,13 @@ def normalise(pictures: Tensor) -> Tensor:
 
 
 def build_model(spec: ModelSpec) -> Segmenter:
-    """A network with random weights; load a backbone's or a checkpoint's into it afterwards."""
+    """A network with random weights; load a backbone's or a checkpoint's into it afterwards.
+
+    Raises:
+        ValueError: the number of classes is not known yet.
+    """
+    if not spec.classes:
+        raise ValueError("the number of classes is not known: open the data set first")
     return Segmenter(spec)
 
 

@@ -1,0 +1,117 @@
+"""``python -m train RECIPE --data DIR --out DIR``: one training run, shown as it goes."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from train.errors import TrainError
+from train.loop import Progress as Step
+from train.loop import Trainer
+from train.recipe import load_recipe
+
+
+class Reporter:
+    """A progress bar on a terminal; elsewhere one plain line an epoch."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("loss {task.fields[loss]:.3f}"),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self.task = self.bar.add_task("training", total=None, loss=float("nan"))
+
+    def __call__(self, step: Step) -> None:
+        """Show one step, or the end of an epoch."""
+        self.bar.update(
+            self.task,
+            description=f"epoch {step.epoch}/{step.epochs}",
+            total=step.steps * step.epochs,
+            completed=step.steps * (step.epoch - 1) + step.step,
+            loss=step.loss,
+        )
+        if step.scores is not None:
+            pairs = zip(step.scores.class_iou, step.classes, strict=True)
+            worst = min((pair for pair in pairs if pair[0] == pair[0]), key=lambda pair: pair[0])
+            self.console.print(
+                f"epoch {step.epoch:3d}/{step.epochs}  loss {step.loss:.4f}  "
+                f"val mIoU {100 * step.scores.miou:.2f} %  "
+                f"pixel accuracy {100 * step.scores.pixel_accuracy:.2f} %  "
+                f"worst {worst[1]} {100 * worst[0]:.1f} %  {step.seconds:.0f} s",
+                highlight=False,
+                soft_wrap=True,
+            )
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of a name; "auto" takes CUDA where there is one.
+
+    Raises:
+        click.BadParameter: no such device on this machine.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise click.BadParameter(f"cannot train on {name!r} ({reason})") from error
+    return device
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("recipe", type=click.Path(path_type=Path))
+@click.option("--data", type=click.Path(path_type=Path), required=True, help="Data folder.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Run folder.")
+@click.option("--init", help="Backbone weights: a safetensors file, or 'torchvision'.")
+@click.option("--set", "overrides", multiple=True, metavar="TABLE.KEY=VALUE", help="Override.")
+@click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, ...")
+@click.option("--threads", type=click.IntRange(min=1), help="CPU threads (default: all cores).")
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+def main(
+    recipe: Path,
+    data: Path,
+    out: Path,
+    init: str | None,
+    overrides: tuple[str, ...],
+    device: str,
+    threads: int | None,
+    debug: bool,
+) -> None:
+    """Train RECIPE (a TOML file) on DATA. A run that was stopped goes on from its last epoch."""
+    if threads:
+        torch.set_num_threads(threads)
+    console = Console()
+    chosen = choose_device(device)
+    trainer = None
+    try:
+        trainer = Trainer(
+            load_recipe(recipe, list(overrides)), data=data, out=out, init=init, device=chosen
+        )
+        if trainer.resume():
+            click.echo(f"resuming {out} after epoch {trainer.epoch}")
+        reporter = Reporter(console)
+        with reporter.bar:
+            best = trainer.fit(reporter)
+    except TrainError as error:
+        if debug:
+            raise
+        click.echo(f"error: {error}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        epoch = trainer.epoch if trainer else 0
+        click.echo(f"stopped after epoch {epoch}; run the same command to go on", err=True)
+        sys.exit(130)
+    click.echo(f"best validation mIoU {100 * best:.2f} %: {out / 'best.safetensors'}")
