@@ -6,6 +6,11 @@ StreamsegError              exit code 1
 ├── OutputError             the result cannot be written (folder, disk, codec)
 ├── ModelError              a model file is missing, foreign or broken
 └── EngineError             a backend is missing or failed while it ran
+    ├── BackendUnavailableError   it cannot run on this machine (in `streamseg.backends.base`)
+    ├── DeviceMemoryError   the device has too little memory for this batch
+    ├── EngineFileError     an engine file is truncated, damaged, foreign or too new
+    ├── CacheError          the folder of engines is not private, not writable, or full
+    └── GateError           a built engine was refused: what it loses, or how slow it is
 """
 
 from __future__ import annotations
@@ -37,3 +42,19 @@ class ModelError(StreamsegError):
 
 class EngineError(StreamsegError):
     """A backend is missing, or failed while it ran."""
+
+
+class DeviceMemoryError(EngineError):
+    """The device has too little memory for what was asked; a smaller batch may fit."""
+
+
+class EngineFileError(EngineError):
+    """An engine file is truncated, damaged, foreign, or of a newer streamseg."""
+
+
+class CacheError(EngineError):
+    """The folder of built engines cannot be used: not private, not writable, or full."""
+
+
+class GateError(EngineError):
+    """A built engine was refused; the message says by which rule, with the numbers."""
