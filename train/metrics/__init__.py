@@ -1,0 +1,8 @@
+"""Segmentation metrics: one confusion matrix behind all of them but Cityscapes' weighted iIoU."""
+
+from __future__ import annotations
+
+from train.metrics.cityscapes import CityscapesInstances, category_iou
+from train.metrics.confusion import ConfusionMatrix, Scores
+
+__all__ = ["CityscapesInstances", "ConfusionMatrix", "Scores", "category_iou"]
