@@ -26,23 +26,30 @@ from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from train.models import Segmenter
-from train.models.heads import PYRAMID_BINS, PyramidPooling, SkipDecoder
-from train.models.segmenter import normalise
+from train.models.decoder import SkipDecoder
+from train.models.layers import resize_like
+from train.models.ocr import OcrHead
+from train.models.pyramid import PYRAMID_BINS, PyramidPooling
+from train.models.segmenter import at_scale, normalise
 
 DECODER_STRIDE = 4
 """Picture pixels per pixel of the features a decoder joins."""
 
 
 def fold_batchnorm(module: nn.Module) -> None:
-    """Fold every BatchNorm that follows a convolution in an `nn.Sequential` into it, in place."""
-    for child in module.children():
+    """Fold every BatchNorm into the convolution before it, in place.
+
+    Before it: in an `nn.Sequential`, or, in torchvision's ResNets, ``bn2`` after ``conv2``.
+    """
+    children = list(module.named_children())
+    for _, child in children:
         fold_batchnorm(child)
-    if isinstance(module, nn.Sequential):
-        layers = list(module)
-        for index, (first, second) in enumerate(pairwise(layers)):
-            if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
-                module[index] = fuse_conv_bn_eval(first, second)
-                module[index + 1] = nn.Identity()
+    followers = {f"conv{digit}": f"bn{digit}" for digit in "123"}
+    for (name, first), (next_name, second) in pairwise(children):
+        follows = isinstance(module, nn.Sequential) or followers.get(name) == next_name
+        if follows and isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
+            setattr(module, name, fuse_conv_bn_eval(first, second))
+            setattr(module, next_name, nn.Identity())
 
 
 def fold_pixel_scale(conv: nn.Conv2d) -> float:
@@ -205,17 +212,37 @@ class DeployedNetwork(nn.Module):
             self.decoder = DeployedSkip(model.decoder, stride // DECODER_STRIDE)
             stride = DECODER_STRIDE
         self.classifier = model.classifier
+        # The OCR head's soft regions are the auxiliary head's scores; others only train with it.
+        self.regions = model.auxiliary if isinstance(model.head, OcrHead) else None
+        self.scales = model.spec.scales
         self.label_stride = label_stride or model.spec.label_stride
         self.score_factor = stride / self.label_stride
 
     def forward(self, frames_NHWC: Tensor) -> Tensor:
         """Labels of frames."""
         x = frames_NHWC.to(torch.float32).permute(0, 3, 1, 2) + self.pixel_offset
-        maps = self.backbone(x)
-        x = self.head(maps["out"])
+        if not self.scales:
+            return self.labels(self.scores(x))
+        largest = self.scores(x)
+        fused = largest
+        for scale in self.scales:
+            if scale != 1:
+                smaller = self.scores(at_scale(x, scale))
+                fused = torch.maximum(fused, resize_like(smaller, largest))
+        return self.labels(fused)
+
+    def scores(self, x_NCHW: Tensor) -> Tensor:
+        """`Segmenter.scores` of pictures, at the network's own stride."""
+        maps = self.backbone(x_NCHW)
+        x = maps["out"]
+        if self.regions is not None:
+            x = self.head(x, resize_like(self.regions(maps["aux"]), x))
+        else:
+            x = self.head(x)
         if self.decoder is not None:
             x = self.decoder(x, maps["low"])
-        return self.labels(self.classifier(x))
+        out: Tensor = self.classifier(x)
+        return out
 
     def labels(self, scores_NKhw: Tensor) -> Tensor:
         """`train.models.low_resolution_argmax` with constant factors."""

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from engines.graph import DeployedNetwork, DeployedPyramid, fold_batchnorm
 from train.evaluate import torch_labeller
 from train.models import ModelSpec, Segmenter, build_model
-from train.models.heads import PYRAMID_BINS, PyramidPooling
+from train.models.pyramid import PYRAMID_BINS, PyramidPooling
 from train.models.segmenter import normalise
 
 SIZES = [(32, 32), (96, 160), (288, 512), (352, 480), (224, 992)]

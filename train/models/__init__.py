@@ -1,14 +1,15 @@
-"""Networks, each a composition: backbone -> head -> (decoder) -> logits.
+"""Networks by composition: backbone -> head -> optional decoder -> classifier.
 
-`build_model` turns a `ModelSpec` into a `Segmenter`. A plain dict maps names to builders: to add a
+A name in a recipe is a key of a plain dict (`BACKBONES`, `HEADS`) that maps to a builder. To add a
 backbone or a head, write the module and add one line to the dict.
 """
 
 from __future__ import annotations
 
-from train.models.backbones import BACKBONES, load_backbone_weights
+from train.models.backbones import BACKBONES
 from train.models.heads import HEADS
 from train.models.segmenter import ModelSpec, Segmenter, build_model, low_resolution_argmax
+from train.models.weights import load_backbone_weights, load_pretrained_deeplabv3
 
 __all__ = [
     "BACKBONES",
@@ -17,5 +18,6 @@ __all__ = [
     "Segmenter",
     "build_model",
     "load_backbone_weights",
+    "load_pretrained_deeplabv3",
     "low_resolution_argmax",
 ]

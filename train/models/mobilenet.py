@@ -1,0 +1,127 @@
+"""MobileNets as backbones, from torchvision, dilated to a chosen output stride.
+
+Shape legend: N batch, C channels, H and W the input size in pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from torch import Tensor, nn
+from torchvision.models import mobilenet_v2, mobilenet_v3_large, mobilenet_v3_small
+
+
+def dilate(blocks: Iterable[nn.Module], output_stride: int) -> None:
+    """Take strides beyond `output_stride` out of inverted-residual blocks, in place.
+
+    What follows a stride that was taken out is dilated instead (Chen et al. 2017), by torchvision's
+    rule: the block that lost its stride keeps the dilation it was trained with. Only depthwise
+    convolutions see space, so only they change; kernels of 3 and 5 both keep their maps' size.
+    """
+    stride, dilation = 2, 1
+    for block in blocks:
+        spatial = [m for m in block.modules() if isinstance(m, nn.Conv2d) and m.groups > 1]
+        (depthwise,) = spatial
+        previous = dilation
+        if depthwise.stride[0] == 2:
+            if stride == output_stride:
+                dilation *= 2
+                depthwise.stride = (1, 1)
+            else:
+                stride *= 2
+        padding = previous * (depthwise.kernel_size[0] // 2)
+        depthwise.dilation = (previous, previous)
+        depthwise.padding = (padding, padding)
+
+
+class MobileNetBackbone(nn.Module):
+    """A MobileNet without its last 1x1 layer, dilated to a chosen stride.
+
+    `forward` takes float pictures `[N, 3, H, W]` and returns a dict:
+
+    - ``low``: stride 4, for a decoder;
+    - ``aux``: the last map before the last stage (stride 16, or 8), for the auxiliary loss;
+    - ``out``: ``[N, out_channels, H/s, W/s]`` with ``s`` the output stride.
+
+    The 1x1 layer that follows (320 to 1280 channels; 160 to 960, or 96 to 576, in V3) is left out
+    unless `last_conv`: a head of its own does that work in fewer channels (docs/networks.md).
+    """
+
+    name: str
+
+    low_channels: int
+    aux_channels: int
+    out_channels: int
+    low_index: int
+    aux_index: int
+
+    last_channels: int
+    """Of the 1x1 layer at the end."""
+
+    def __init__(
+        self, features: nn.Sequential, *, output_stride: int = 16, last_conv: bool = False
+    ) -> None:
+        super().__init__()
+        if output_stride not in (8, 16, 32):
+            raise ValueError(f"output_stride must be 8, 16 or 32, got {output_stride}")
+        blocks = list(features)
+        dilate(blocks[1:-1], output_stride)
+        self.features = nn.Sequential(*(blocks if last_conv else blocks[:-1]))
+        if last_conv:
+            self.out_channels = self.last_channels
+
+    def forward(self, pictures_NCHW: Tensor) -> dict[str, Tensor]:
+        """Feature maps by name; see the class."""
+        x = pictures_NCHW
+        maps: dict[str, Tensor] = {}
+        for index, block in enumerate(self.features):
+            x = block(x)
+            if index == self.low_index:
+                maps["low"] = x
+            elif index == self.aux_index:
+                maps["aux"] = x
+        maps["out"] = x
+        return maps
+
+
+class MobileNetV2Backbone(MobileNetBackbone):
+    """MobileNetV2 (Sandler et al. 2018): low 24, aux 96, out 320 channels."""
+
+    low_channels, aux_channels, out_channels = 24, 96, 320
+    low_index, aux_index = 3, 13
+
+    last_channels = 1280
+    name = "mobilenet_v2"
+
+    def __init__(self, *, output_stride: int = 16, last_conv: bool = False) -> None:
+        super().__init__(mobilenet_v2().features, output_stride=output_stride, last_conv=last_conv)
+
+
+class MobileNetV3LargeBackbone(MobileNetBackbone):
+    """MobileNetV3-large (Howard et al. 2019): low 24, aux 112, out 160 channels."""
+
+    low_channels, aux_channels, out_channels = 24, 112, 160
+    low_index, aux_index = 3, 12
+
+    last_channels = 960
+    name = "mobilenet_v3_large"
+
+    def __init__(self, *, output_stride: int = 16, last_conv: bool = False) -> None:
+        super().__init__(
+            mobilenet_v3_large().features, output_stride=output_stride, last_conv=last_conv
+        )
+
+
+class MobileNetV3SmallBackbone(MobileNetBackbone):
+    """MobileNetV3-small (Howard et al. 2019): low 16, aux 48, out 96 channels."""
+
+    low_channels, aux_channels, out_channels = 16, 48, 96
+    low_index, aux_index = 1, 8
+
+    last_channels = 576
+    name = "mobilenet_v3_small"
+
+    def __init__(self, *, output_stride: int = 16, last_conv: bool = False) -> None:
+        super().__init__(
+            mobilenet_v3_small().features, output_stride=output_stride, last_conv=last_conv
+        )
