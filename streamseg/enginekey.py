@@ -82,6 +82,8 @@ class EngineKey:
     config: BuildConfig
     exclude: tuple[str, ...] = ()
     """Nodes left in fp32."""
+    program_sha256: str | None = None
+    """Of the file beside the model that the backend builds from, if it does."""
     calibration_sha256: str | None = None
     """Of the pictures that int8 was calibrated with."""
 
@@ -106,6 +108,7 @@ class EngineKey:
             "environment": dict(sorted(self.environment.items())),
             "config": config_to_dict(self.config),
             "exclude": sorted(self.exclude),
+            "program_sha256": self.program_sha256,
             "calibration_sha256": self.calibration_sha256,
         }
 
@@ -116,13 +119,14 @@ class EngineKey:
         Raises:
             ValueError, KeyError, TypeError, AttributeError: it did not make this.
         """
-        calibration = values["calibration_sha256"]
+        program, calibration = values["program_sha256"], values["calibration_sha256"]
         return cls(
             backend=str(values["backend"]),
             model_sha256=str(values["model_sha256"]),
             environment={str(name): str(part) for name, part in values["environment"].items()},
             config=config_from_dict(values["config"]),
             exclude=tuple(str(name) for name in values["exclude"]),
+            program_sha256=None if program is None else str(program),
             calibration_sha256=None if calibration is None else str(calibration),
         )
 

@@ -10,7 +10,7 @@ StreamsegError              exit code 1
     ├── DeviceMemoryError   the device has too little memory for this batch
     ├── EngineFileError     an engine file is truncated, damaged, foreign or too new
     ├── CacheError          the folder of engines is not private, not writable, or full
-    └── GateError           a built engine was refused: what it loses, or how slow it is
+    └── GateError           a built engine was refused, and why (in `streamseg.gate`)
 """
 
 from __future__ import annotations
@@ -56,5 +56,8 @@ class CacheError(EngineError):
     """The folder of built engines cannot be used: not private, not writable, or full."""
 
 
-class GateError(EngineError):
-    """A built engine was refused; the message says by which rule, with the numbers."""
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether a backend failed because the device's memory is full, however it says so."""
+    return isinstance(error, DeviceMemoryError) or (
+        isinstance(error, EngineError) and "out of memory" in str(error).lower()
+    )

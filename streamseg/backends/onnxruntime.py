@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -10,7 +12,9 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from streamseg.engine import EngineSpec, check_frames
+from streamseg.backends.base import BuildConfig, BuildProgress
+from streamseg.cpu import cpu_name
+from streamseg.engine import EngineSpec, check_frames, cpu_threads
 from streamseg.errors import EngineError, ModelError
 from streamseg.modelfile import ModelHeader
 
@@ -31,6 +35,7 @@ class OnnxRuntimeEngine:
         threads: CPU threads to compute with.
         batch: frames per call (default 1: on a CPU a larger batch only adds latency).
         low_latency: all threads on one frame: it is done sooner, fewer are done a second.
+        graph: the model file's bytes, if they are not to be read from `path`.
 
     Raises:
         ModelError: ONNX Runtime cannot load the graph, or its inputs are not the contract's.
@@ -44,6 +49,7 @@ class OnnxRuntimeEngine:
         threads: int,
         batch: int | None = None,
         low_latency: bool = False,
+        graph: bytes | None = None,
     ) -> None:
         workers = 1 if low_latency else min(threads, MAX_WORKERS)
         self._path = path
@@ -56,7 +62,7 @@ class OnnxRuntimeEngine:
         options.log_severity_level = 3
         try:
             self._session: ort.InferenceSession | None = ort.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
+                graph or str(path), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # ONNX Runtime's own errors share no other base class
             raise ModelError(
@@ -108,6 +114,53 @@ class OnnxRuntimeEngine:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def environment() -> Mapping[str, str]:
+    """What a proof on this machine holds for: another processor makes another precision pay."""
+    return {
+        "onnxruntime": ort.__version__,
+        "cpu": cpu_name(),
+        "platform": f"{platform.system()}-{platform.machine()}",
+    }
+
+
+def build(
+    model: Path, header: ModelHeader, config: BuildConfig, *, progress: BuildProgress
+) -> bytes:
+    """The model file itself, once ONNX Runtime has shown that it takes it.
+
+    Its optimised graph is not kept: that saves 30 ms at each start and doubles the file.
+
+    Raises:
+        ModelError: ONNX Runtime cannot load it.
+        OSError: it cannot be read.
+    """
+    progress("loading", 0, 1)
+    graph = model.read_bytes()
+    OnnxRuntimeEngine(model, header, threads=1, graph=graph).close()
+    progress("loading", 1, 1)
+    return graph
+
+
+def load(
+    payload: bytes,
+    header: ModelHeader,
+    path: Path,
+    *,
+    batch: int | None = None,
+    threads: int | None = None,
+    low_latency: bool = False,
+) -> OnnxRuntimeEngine:
+    """See `streamseg.backends.base.BuildingBackend.load`."""
+    return OnnxRuntimeEngine(
+        path,
+        header,
+        threads=threads or cpu_threads(),
+        batch=batch,
+        low_latency=low_latency,
+        graph=payload,
+    )
 
 
 def _first_line(error: Exception) -> str:

@@ -1,0 +1,59 @@
+"""What the processor calls itself and what it can do; every question may go unanswered."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+_INTERESTING = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "avx512_bf16")
+_ARM = ("asimddp", "i8mm", "sve", "bf16")
+
+
+@cache
+def cpu_name() -> str:
+    """The processor's name, or its architecture where it has none."""
+    if sys.platform == "darwin":
+        name = _sysctl("machdep.cpu.brand_string")
+    else:
+        name = _cpuinfo().get("model name", "")
+    return " ".join((name or platform.processor() or platform.machine() or "unknown").split())
+
+
+@cache
+def cpu_features() -> tuple[str, ...]:
+    """Those instruction sets that matter to a network, sorted; empty where nobody tells."""
+    if sys.platform == "darwin":
+        text = f"{_sysctl('machdep.cpu.leaf7_features')} {_sysctl('machdep.cpu.features')}"
+        return ("avx2",) if "avx2" in text.lower() else ()
+    info = _cpuinfo()
+    flags = f"{info.get('flags', '')} {info.get('Features', '')}".split()
+    return tuple(sorted(set(flags).intersection((*_INTERESTING, *_ARM))))
+
+
+def has_fast_int8(features: tuple[str, ...]) -> bool:
+    """Whether the processor multiplies int8 faster than fp32: VNNI, AMX or ARM's dot products."""
+    return any(name in features for name in ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp"))
+
+
+@cache
+def _cpuinfo() -> dict[str, str]:
+    """The first processor's lines of Linux's /proc/cpuinfo."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(errors="replace")
+    except OSError:
+        return {}
+    lines = (line.partition(":") for line in text.split("\n\n")[0].splitlines())
+    return {name.strip(): value.strip() for name, _, value in lines}
+
+
+def _sysctl(name: str) -> str:
+    try:
+        done = subprocess.run(
+            ["/usr/sbin/sysctl", "-n", name], capture_output=True, text=True, timeout=5, check=False
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip()

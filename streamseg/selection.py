@@ -1,0 +1,256 @@
+"""Which engine runs here: looks into the cache, builds what pays, falls back, and says why.
+
+``auto`` takes the fastest that works: a proven engine of the cache that beat ONNX Runtime in fp32;
+else an engine built now, where TensorRT runs; else ONNX Runtime, which every machine has.
+An engine whose key does not match this machine is never handed to its backend.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+
+from streamseg.backends.base import BuildConfig, Precision, Profile
+from streamseg.backends.names import TITLES, Machine, find_backend
+from streamseg.build import Builder
+from streamseg.buildrequest import BuildRequest, Watcher
+from streamseg.cache import EngineCache
+from streamseg.candidates import (
+    Candidate,
+    Wanted,
+    default_batch,
+    default_precision,
+    find_candidates,
+)
+from streamseg.engine import Engine, cpu_threads
+from streamseg.errors import CacheError, EngineError, StreamsegError, UsageError
+from streamseg.gate import GateError
+from streamseg.smallerbatch import SmallerBatches
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """The engine that runs, and why this one."""
+
+    engine: Engine
+    precision: Precision
+    reason: str
+
+
+class Selector:
+    """Chooses and opens the engine of a run.
+
+    Args:
+        wanted: what the run asks for.
+        watcher: told in one line when something is built, rebuilt, or not used.
+    """
+
+    def __init__(
+        self,
+        wanted: Wanted,
+        *,
+        cache: EngineCache | None = None,
+        machine: Machine | None = None,
+        watcher: Watcher | None = None,
+    ) -> None:
+        self.wanted = wanted
+        self.cache = cache or EngineCache()
+        self.machine = machine or Machine()
+        self.watcher = watcher or Watcher()
+
+    def choose(self) -> Chosen:
+        """Open the engine.
+
+        Raises:
+            UsageError: an unknown backend, or a precision that must be built first.
+            BackendUnavailableError: the backend asked for cannot run here.
+            EngineError, CacheError: it cannot be built or loaded, and was asked for by name.
+        """
+        wanted = self.wanted
+        if wanted.backend == "auto":
+            return self._auto()
+        if wanted.backend == "onnxruntime" and wanted.precision in (None, "fp32"):
+            return self.onnxruntime("asked for")
+        self.machine.environment(wanted.backend)  # raises what is missing, in words
+        return self._named(wanted.backend)
+
+    def onnxruntime(self, reason: str) -> Chosen:
+        """The model file as it is."""
+        from streamseg.backends.onnxruntime import OnnxRuntimeEngine
+
+        wanted = self.wanted
+        engine = OnnxRuntimeEngine(
+            wanted.model,
+            wanted.header,
+            threads=wanted.threads or cpu_threads(),
+            batch=wanted.batch,
+            low_latency=wanted.low_latency,
+        )
+        return Chosen(engine=engine, precision="fp32", reason=reason)
+
+    def _auto(self) -> Chosen:
+        reason = "no faster engine is built"
+        try:
+            found = find_candidates(self.wanted, self.cache, self.machine)
+        except CacheError as error:
+            self.watcher.notice(f"engines of the cache are not used: {error}")
+            return self.onnxruntime("the cache of engines cannot be used")
+        for candidate in found:
+            if candidate.invalid is None and candidate.speedup <= 1:
+                reason = f"faster than the engines that are built, {candidate.title} among them"
+                continue
+            chosen = self._try(candidate)
+            if chosen is not None:
+                return chosen
+            reason = f"{candidate.title}: {candidate.invalid or 'could not be used'}"
+        return self._built_now() or self.onnxruntime(reason)
+
+    def _try(self, candidate: Candidate) -> Chosen | None:
+        """Open a candidate, rebuilt if it must be; None, and a line, if that does not work."""
+        try:
+            if candidate.invalid is None:
+                return self._open(candidate)
+            if candidate.impossible:
+                return None  # an engine for another machine that shares this cache
+            if not self.wanted.build:
+                self._say_not_used(candidate)
+                return None
+            return self._rebuild(candidate, allow_slower=False)
+        except GateError as error:
+            self.watcher.notice(str(error))
+            self.cache.remove(candidate.path)
+        except StreamsegError as error:
+            self.watcher.notice(f"the {candidate.title} engine is not used: {error}")
+        return None
+
+    def _say_not_used(self, candidate: Candidate) -> None:
+        self.watcher.notice(
+            f"the {candidate.title} engine is not used and, with --no-build, not built anew: "
+            f"{candidate.invalid}"
+        )
+
+    def _named(self, backend: str) -> Chosen:
+        for candidate in find_candidates(self.wanted, self.cache, self.machine, backend):
+            if candidate.invalid is None:
+                try:
+                    return self._open(candidate)
+                except EngineError as error:
+                    if not self.wanted.build:
+                        raise
+                    self.watcher.notice(f"{error}: building it anew")
+                return self._rebuild(candidate, allow_slower=True)
+            if candidate.impossible:
+                raise EngineError(candidate.invalid)
+            if self.wanted.build:
+                return self._rebuild(candidate, allow_slower=True)
+            self._say_not_used(candidate)
+            return self.onnxruntime(f"{candidate.title}: {candidate.invalid}")
+        width, height = self.wanted.size
+        if not self.wanted.build:
+            text = f"no {TITLES[backend]} engine for {width}x{height} is built"
+            self.watcher.notice(f"{text}: ONNX Runtime is used (--no-build)")
+            return self.onnxruntime(text)
+        precision = self.wanted.precision or default_precision(backend, self.machine)
+        if precision == "int8":
+            raise UsageError(
+                f"int8 is calibrated on pictures: run 'streamseg build-engine --backend {backend} "
+                f"--precision int8 --size {width}x{height} --calibration DIR' first"
+            )
+        return self._build(self._request(backend, precision, allow_slower=True), "asked for")
+
+    def _built_now(self) -> Chosen | None:
+        """For ``auto``: a TensorRT engine where that runs and none is there; else None."""
+        wanted = self.wanted
+        # The cheap question first: most machines have none.
+        if not wanted.build or find_spec("tensorrt") is None or self.machine.why_not("tensorrt"):
+            return None
+        precision = wanted.precision or default_precision("tensorrt", self.machine)
+        if precision == "int8":
+            return None
+        request = self._request("tensorrt", precision, allow_slower=False)
+        builder = self._builder()
+        key = builder.key(request)
+        if self.cache.refusal(key) is not None:
+            return None
+        try:
+            return self._build(request, "built now, the fastest here")
+        except GateError as error:
+            self.watcher.notice(str(error))
+            self.cache.note_refusal(key, str(error))
+        except StreamsegError as error:
+            self.watcher.notice(f"no TensorRT engine could be built: {error}")
+        return None
+
+    def _request(self, backend: str, precision: Precision, *, allow_slower: bool) -> BuildRequest:
+        wanted, size = self.wanted, self.wanted.size
+        return BuildRequest(
+            model=wanted.model,
+            header=wanted.header,
+            backend=backend,
+            config=BuildConfig(
+                precision=precision,
+                profile=Profile(
+                    batch=default_batch(backend, wanted.batch, low_latency=wanted.low_latency),
+                    min_size=size,
+                    opt_size=size,
+                    max_size=size,
+                ),
+            ),
+            allow_slower=allow_slower,
+            threads=wanted.threads,
+        )
+
+    def _rebuild(self, candidate: Candidate, *, allow_slower: bool) -> Chosen:
+        """The same engine for this machine as it is now."""
+        key = candidate.key
+        request = replace(
+            self._request(key.backend, key.config.precision, allow_slower=allow_slower),
+            config=key.config,
+            exclude=key.exclude,
+            calibration_sha256=key.calibration_sha256,
+            # It was accepted with this agreement: what is no worse is accepted again.
+            min_agreement=min(0.99, 0.999 * float(candidate.header.proof.get("share") or 1)),
+            force=candidate.invalid is None,
+        )
+        why = candidate.invalid or "its file could not be used"
+        self.watcher.notice(f"the {candidate.title} engine is built anew: {why}")
+        chosen = self._build(request, f"built anew: {why}")
+        if candidate.invalid is not None:
+            self.cache.remove(candidate.path)
+        return chosen
+
+    def _build(self, request: BuildRequest, reason: str) -> Chosen:
+        title = f"{TITLES[request.backend]} {request.config.precision}"
+        self.watcher.notice(f"building the {title} engine of {request.header.name}")
+        built = self._builder().build(request)
+        self.watcher.notice(f"built in {built.header.build_seconds:.1f} s: {built.path}")
+        candidate = Candidate(path=built.path, header=built.header, invalid=None)
+        return replace(self._open(candidate), reason=reason)
+
+    def _builder(self) -> Builder:
+        return Builder(self.cache, self.machine, self.watcher)
+
+    def _open(self, candidate: Candidate) -> Chosen:
+        header, payload = self.cache.load(candidate.path)
+        if header != candidate.header:
+            raise EngineError(f"{candidate.path}: changed while it was read; start again")
+        wanted, backend = self.wanted, find_backend(header.key.backend)
+
+        def load(batch: int | None) -> Engine:
+            return backend.load(
+                payload,
+                wanted.header,
+                candidate.path,
+                batch=batch,
+                threads=wanted.threads,
+                low_latency=wanted.low_latency,
+            )
+
+        engine = SmallerBatches(
+            load,
+            largest=header.key.config.profile.batch[1],
+            batch=wanted.batch,
+            notice=self.watcher.notice,
+        )
+        reason = f"{candidate.speedup:.2f} times as fast as ONNX Runtime fp32 when it was built"
+        return Chosen(engine=engine, precision=header.key.config.precision, reason=reason)
