@@ -1,8 +1,21 @@
-"""``[data]``: which data set, and how its pictures are augmented."""
+"""``[data]``: which data set, and how its pictures are augmented.
+
+What the five reports used, as keys of this table:
+
+========  =======================================================================================
+PSPNet    ``crop = 713, scale = [0.5, 2.0], flip = true`` (the paper; report 000 names none)
+report 1  ``crop = 321, scales = [0.5, 0.75, 1.0, 1.25, 1.5], flip = true``
+report 2  ``resize = 256, crop = 0, flip = false, scale = [1.0, 1.0], jitter = 0``
+report 4  ``resize = [512, 1024], crop = 512, scale = [0.5, 2.0], flip = true, val_crop = 512``;
+          its first experiment ``resize = 512, crop = 0``
+========  =======================================================================================
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from train.data.transforms import Size
 
 
 def _require(condition: bool, message: str) -> None:
@@ -12,14 +25,27 @@ def _require(condition: bool, message: str) -> None:
 
 @dataclass(kw_only=True, slots=True, frozen=True)
 class DataConfig:
-    """``[data]``: the data set's layout and the augmentation."""
+    """``[data]``: the data set's layout and splits, and the augmentation.
+
+    A size is a number (the side of a square), or [height, width]; 0 switches its step off.
+    """
 
     layout: str = "camvid"
-    crop: int = 320
-    """Side of the square training crop, pixels."""
+    """How the folder is laid out: a name of `train.data.LAYOUTS`, see docs/data.md."""
+    train_split: str = "train"
+    val_split: str = "val"
+    resize: Size = 0
+    """All pictures, for training and validation, are resized to this first."""
+    crop: Size = 320
+    """The random training crop. With 0, pictures go in whole: `resize` must make them equal."""
+    val_crop: Size = 0
+    """The middle that validation takes; 0: whole pictures."""
     scale: tuple[float, float] = (0.5, 2.0)
-    """Range of the random scale, relative to the picture's own size."""
+    """Range of the random scale, relative to the picture's own size; [1, 1] switches it off."""
+    scales: tuple[float, ...] = ()
+    """Scales to choose from at random, instead of the range."""
     flip: bool = True
+    """Half of the pictures are mirrored."""
     jitter: float = 0.3
     """Strength of brightness, contrast and saturation jitter; 0 switches it off."""
     workers: int = 1
@@ -29,7 +55,28 @@ class DataConfig:
         from train.data import LAYOUTS
 
         _require(self.layout in LAYOUTS, f"layout is {self.layout!r}; known: {sorted(LAYOUTS)}")
-        _require(self.crop >= 64, f"crop must be at least 64, got {self.crop}")
+        _require(bool(self.train_split and self.val_split), "train_split and val_split need names")
+        for name, size in (
+            ("resize", self.resize),
+            ("crop", self.crop),
+            ("val_crop", self.val_crop),
+        ):
+            sides = size if isinstance(size, tuple) else (size, size)
+            _require(
+                size == 0 or all(side >= 32 for side in sides),
+                f"{name} must be at least 32, or 0 for none, got {size}",
+            )
+        _require(
+            bool(self.crop) or bool(self.resize),
+            "crop = 0 needs resize: the pictures of a batch must be of one size",
+        )
         _require(0 < self.scale[0] <= self.scale[1], f"scale must be [low, high], got {self.scale}")
+        _require(
+            all(scale > 0 for scale in self.scales), f"scales must be positive, got {self.scales}"
+        )
+        _require(
+            bool(self.crop) or (not self.scales and self.scale == (1.0, 1.0)),
+            "crop = 0 needs scale = [1.0, 1.0]: the pictures of a batch must be of one size",
+        )
         _require(0 <= self.jitter < 1, f"jitter must be in [0, 1), got {self.jitter}")
         _require(self.workers >= 0, f"workers must not be negative, got {self.workers}")

@@ -13,47 +13,21 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from streamseg.palette import Palette
+from train.data.files import IGNORE, read_picture
 from train.errors import TrainError
 
-IGNORE = 255
-"""Label of pixels that no loss and no metric looks at."""
+__all__ = ["IGNORE", "Item", "SegmentationData", "Split"]
 
-
-def read_picture(path: Path) -> NDArray[np.uint8]:
-    """RGB uint8 ``[H, W, 3]``.
-
-    Raises:
-        TrainError: Pillow cannot read the file.
-    """
-    try:
-        with Image.open(path) as picture:
-            return np.array(picture.convert("RGB"))  # writable: torch shares it
-    except (UnidentifiedImageError, OSError) as error:
-        raise TrainError(f"{path}: cannot be read as a picture ({error})") from error
-
-
-def read_index_picture(path: Path) -> NDArray[np.int64]:
-    """Numbers of an index picture ``[H, W]``, as stored.
-
-    Raises:
-        TrainError: unreadable, or a colour picture where an index picture belongs.
-    """
-    try:
-        with Image.open(path) as picture:
-            if picture.mode not in ("L", "P", "1", "I", "I;16"):
-                raise TrainError(
-                    f"{path}: labels must be an index picture (mode L or P), got {picture.mode}"
-                )
-            return np.array(picture).astype(np.int64)
-    except (UnidentifiedImageError, OSError) as error:
-        raise TrainError(f"{path}: cannot be read as a picture ({error})") from error
+KEEP_BYTES = 2 << 30
+"""Splits whose decoded pictures and labels are estimated to fit are kept in memory."""
+_SAMPLED = 8
+"""Pictures read for that estimate: sizes differ within a split."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +38,10 @@ class Item:
     labels: Path
     read_labels: Callable[[Path], NDArray[np.uint8]]
     """Class indices uint8 ``[H, W]`` of the file `labels`; `IGNORE` where there is no class."""
+    read_picture: Callable[[Path], NDArray[np.uint8]] = read_picture
+    """RGB uint8 ``[H, W, 3]`` of the file `picture`."""
+    instances: Path | None = None
+    """File that tells a class's objects apart (Cityscapes' instanceIds), where there is one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +50,8 @@ class Split:
 
     items: list[Item]
     classes: Palette
+    faults: tuple[str, ...] = ()
+    """Sentences about what is missing; a data set with any is refused, `data check` lists them."""
 
 
 class SegmentationData(Dataset[tuple[Tensor, Tensor]]):
@@ -83,28 +63,37 @@ class SegmentationData(Dataset[tuple[Tensor, Tensor]]):
 
     Args:
         split: what a layout found.
+        prepare: a deterministic v2 transform (resize, centre crop) that makes the pictures and
+            labels that everybody sees, `read` and `pairs` too.
         augment: a v2 transform of picture and mask; None gives whole pictures.
         seed: of the augmentation.
         in_memory: keep decoded pictures (0.7 MB a pair at 480x360); None keeps them as long as all
-            are estimated to fit 2 GiB.
+            are estimated to fit 2 GiB. Cityscapes (6.3 MB a pair of 2048x1024, 19 GB in all) is
+            read from its files each time.
     """
 
     def __init__(
         self,
         split: Split,
         *,
+        prepare: v2.Transform | None = None,
         augment: v2.Transform | None = None,
         seed: int = 0,
         in_memory: bool | None = None,
     ) -> None:
         self.items, self.classes = split.items, split.classes
-        self.augment, self.seed, self.epoch = augment, seed, 0
+        self.prepare, self.augment, self.seed, self.epoch = prepare, augment, seed, 0
         self._kept: dict[int, tuple[NDArray[np.uint8], NDArray[np.uint8]]] | None = None
         if in_memory is None:
-            first = self.read(0)[0] if self.items else np.zeros(0)
-            in_memory = first.size * 4 // 3 * len(self.items) <= 2 << 30
+            in_memory = self._estimated_bytes() <= KEEP_BYTES
         if in_memory:
             self._kept = {index: self.read(index) for index in range(len(self.items))}
+
+    def _estimated_bytes(self) -> float:
+        """Size of all decoded pairs, from a few that lie evenly in the split."""
+        step = max(1, len(self.items) // _SAMPLED)
+        sizes = [sum(a.nbytes for a in self.read(i)) for i in range(0, len(self.items), step)]
+        return float(np.mean(sizes)) * len(self.items) if sizes else 0.0
 
     def read(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """Picture uint8 ``[H, W, 3]`` and truth uint8 ``[H, W]``, whole and unaugmented.
@@ -115,12 +104,15 @@ class SegmentationData(Dataset[tuple[Tensor, Tensor]]):
         if self._kept is not None and index in self._kept:
             return self._kept[index]
         item = self.items[index]
-        picture, labels = read_picture(item.picture), item.read_labels(item.labels)
+        picture, labels = item.read_picture(item.picture), item.read_labels(item.labels)
         if picture.shape[:2] != labels.shape:
             raise TrainError(
                 f"{item.picture}: the picture is {picture.shape[:2]} (height, width), "
                 f"its labels are {labels.shape}"
             )
+        if self.prepare is not None:
+            image, mask = self.prepare(*_as_tensors(picture, labels))
+            return np.ascontiguousarray(image.permute(1, 2, 0).numpy()), mask.numpy()
         return picture, labels
 
     def pairs(self) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
@@ -136,18 +128,34 @@ class SegmentationData(Dataset[tuple[Tensor, Tensor]]):
         return len(self.items)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        picture_HWC, labels_HW = self.read(index)
-        picture = tv_tensors.Image(torch.from_numpy(picture_HWC.copy()).permute(2, 0, 1))
-        labels = tv_tensors.Mask(torch.from_numpy(labels_HW.copy()))
+        pair = self.read(index)
+        picture, labels = _as_tensors(*(array.copy() for array in pair))
         if self.augment is not None:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed((self.seed * 100_003 + self.epoch) * 1_000_003 + index)
                 picture, labels = self.augment(picture, labels)
         return picture.as_subclass(Tensor), labels.as_subclass(Tensor).to(torch.int64)
 
-    def class_pixels(self) -> Tensor:
-        """Labelled pixels per class over the split, int64 ``[K]``."""
-        counts = np.zeros(256, dtype=np.int64)
-        for _, labels in self.pairs():
-            counts += np.bincount(labels.ravel(), minlength=256)
+    def class_pixels(self, report: Callable[[int, int], None] = lambda done, of: None) -> Tensor:
+        """Labelled pixels per class over the split's label files, int64 ``[K]``.
+
+        Pictures are not read, and the counts of big splits are remembered: see `train.data.counts`.
+
+        Args:
+            report: called with label files done and their number.
+        """
+        from train.data.counts import count_pixels
+
+        if self._kept is not None and self.prepare is None:
+            kept = (labels for _, labels in self._kept.values())
+            counts = sum((np.bincount(a.ravel(), minlength=256) for a in kept), np.zeros(256, int))
+        else:
+            counts = count_pixels(self.items, report)
         return torch.from_numpy(counts[: len(self.classes)])
+
+
+def _as_tensors(
+    picture_HWC: NDArray[np.uint8], labels_HW: NDArray[np.uint8]
+) -> tuple[tv_tensors.Image, tv_tensors.Mask]:
+    image = tv_tensors.Image(torch.from_numpy(picture_HWC).permute(2, 0, 1))
+    return image, tv_tensors.Mask(torch.from_numpy(labels_HW))

@@ -1,54 +1,114 @@
-"""Training augmentation, from torchvision's v2 transforms (pictures and masks in one call)."""
+"""Training augmentation, from torchvision's v2 transforms (pictures and masks in one call).
+
+Pictures are bilinear (antialiased), masks nearest. Normalisation is none of these: it is the
+network's first step (`train.models.segmenter.normalise`).
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as VF
 
-from train.data.dataset import IGNORE
+from train.data.files import IGNORE
+
+Size: TypeAlias = int | tuple[int, int]
+"""Side of a square, or (height, width), in pixels; 0 switches a step off."""
 
 GREY = 128
 """What a picture is padded with: the middle of the range, 0 after normalisation."""
 
 
 class RandomScale(v2.Transform):
-    """Resize by a random factor of the picture's own size, log-uniform between two bounds.
+    """Resize by a random factor of the picture's own size.
 
     torchvision's `ScaleJitter` scales towards a fixed target size; segmentation papers scale
     relative to the picture.
+
+    Args:
+        low: smallest factor.
+        high: largest factor; between the two, factors are log-uniform.
+        choices: the factors to choose from instead, each as likely (DeepLabV2's
+            0.5, 0.75, 1, 1.25, 1.5).
     """
 
-    def __init__(self, low: float, high: float) -> None:
+    def __init__(self, low: float, high: float, choices: tuple[float, ...] = ()) -> None:
         super().__init__()
-        self.low, self.high = low, high
+        self.low, self.high, self.choices = low, high, choices
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
         """Draw the size that picture and mask are resized to."""
         height, width = VF.get_size(flat_inputs[0])
-        low, high = torch.tensor([self.low, self.high]).log()
-        factor = float(torch.empty(1).uniform_(float(low), float(high)).exp())
-        return {"size": [round(height * factor), round(width * factor)]}
+        if self.choices:
+            factor = self.choices[int(torch.randint(len(self.choices), ()))]
+        else:
+            low, high = torch.tensor([self.low, self.high]).log()
+            factor = float(torch.empty(1).uniform_(float(low), float(high)).exp())
+        return {"size": [max(1, round(height * factor)), max(1, round(width * factor))]}
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
         """Resize one of them: pictures bilinearly, masks to the nearest."""
         return self._call_kernel(VF.resize, inpt, size=params["size"], antialias=True)
 
 
+def both_sides(size: Size) -> list[int]:
+    """Height and width as torchvision takes them."""
+    return [size, size] if isinstance(size, int) else list(size)
+
+
 def training_augmentation(
-    *, crop: int, scale: tuple[float, float], flip: bool, jitter: float
+    *,
+    crop: Size,
+    scale: tuple[float, float] = (1.0, 1.0),
+    scales: tuple[float, ...] = (),
+    flip: bool = True,
+    jitter: float = 0.0,
 ) -> v2.Transform:
     """Random scale, crop (padded where too small, labels ignored there), flip, colour jitter."""
     steps: list[v2.Transform] = []
-    if scale != (1.0, 1.0):
-        steps.append(RandomScale(*scale))
-    fill = {tv_tensors.Image: GREY, tv_tensors.Mask: IGNORE}
-    steps.append(v2.RandomCrop(crop, pad_if_needed=True, fill=fill))
+    if scales or scale != (1.0, 1.0):
+        steps.append(RandomScale(*scale, choices=scales))
+    if crop:
+        fill = {tv_tensors.Image: GREY, tv_tensors.Mask: IGNORE}
+        steps.append(v2.RandomCrop(both_sides(crop), pad_if_needed=True, fill=fill))
     if flip:
         steps.append(v2.RandomHorizontalFlip(0.5))
     if jitter > 0:
         steps.append(v2.ColorJitter(brightness=jitter, contrast=jitter, saturation=jitter))
-    return v2.Compose(steps)
+    return v2.Compose(steps) if steps else v2.Identity()
+
+
+def preparation(*, resize: Size = 0, centre_crop: Size = 0) -> v2.Transform | None:
+    """Resize to a size (the shape is not kept), then the middle of it; None if there is neither.
+
+    Where the picture is smaller than `centre_crop` it is padded, with labels ignored.
+    """
+    steps: list[v2.Transform] = []
+    if resize:
+        steps.append(v2.Resize(both_sides(resize), antialias=True))
+    if centre_crop:
+        steps.append(CentreCrop(both_sides(centre_crop)))
+    return v2.Compose(steps) if steps else None
+
+
+class CentreCrop(v2.Transform):
+    """The middle of a picture, padded like a training crop: torchvision's pads labels with 0."""
+
+    def __init__(self, size: list[int]) -> None:
+        super().__init__()
+        self.size = size
+
+    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
+        """How much to pad: left, top, right, bottom."""
+        height, width = VF.get_size(flat_inputs[0])
+        down, right = max(0, self.size[0] - height), max(0, self.size[1] - width)
+        return {"padding": [right // 2, down // 2, right - right // 2, down - down // 2]}
+
+    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
+        """Pad, then crop one of them."""
+        fill = IGNORE if isinstance(inpt, tv_tensors.Mask) else GREY
+        padded = self._call_kernel(VF.pad, inpt, padding=params["padding"], fill=fill)
+        return self._call_kernel(VF.center_crop, padded, output_size=self.size)

@@ -1,0 +1,227 @@
+"""What layouts share: reading files, matching pictures with labels, lists, numbers to classes.
+
+Knows no data set. Shape legend: H height, W width.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from train.errors import TrainError
+
+IGNORE = 255
+"""Label of pixels that no loss and no metric looks at."""
+
+PICTURE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+
+
+class NoSplitError(TrainError):
+    """The data set has no such split: its folder or list is not there."""
+
+
+def decode_picture(data: bytes | Path, path: Path, *, upright: bool = False) -> NDArray[np.uint8]:
+    """RGB uint8 ``[H, W, 3]`` of encoded bytes or of a file.
+
+    Args:
+        data: what to decode.
+        path: the file to name in messages.
+        upright: turn the picture as its EXIF tag says.
+
+    Raises:
+        TrainError: Pillow cannot read it.
+    """
+    try:
+        with Image.open(io.BytesIO(data) if isinstance(data, bytes) else data) as picture:
+            if upright:
+                ImageOps.exif_transpose(picture, in_place=True)
+            return np.array(picture.convert("RGB"))  # writable: torch shares it
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise TrainError(f"{path}: cannot be read as a picture ({error})") from error
+
+
+def read_picture(path: Path, *, upright: bool = False) -> NDArray[np.uint8]:
+    """RGB uint8 ``[H, W, 3]`` of a file, see `decode_picture`.
+
+    Raises:
+        TrainError: Pillow cannot read the file.
+    """
+    return decode_picture(path, path, upright=upright)
+
+
+def read_numbers(path: Path) -> NDArray[np.integer]:
+    """Numbers of an index picture ``[H, W]``, as stored.
+
+    Raises:
+        TrainError: unreadable, or a colour picture where an index picture belongs.
+    """
+    try:
+        with Image.open(path) as picture:
+            if picture.mode not in ("L", "P", "1", "I", "I;16"):
+                raise TrainError(
+                    f"{path}: labels must be an index picture (mode L or P), got {picture.mode}"
+                )
+            numbers = np.asarray(picture)
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise TrainError(f"{path}: cannot be read as a picture ({error})") from error
+    return numbers.astype(np.uint8) if numbers.dtype == bool else numbers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexLabels:
+    """Reads a file of numbers as class indices; picklable, as loader processes need it."""
+
+    classes: Mapping[int, int]
+    """Class index of each number in the file."""
+    void: frozenset[int] = frozenset()
+    """Numbers that are no class on purpose; they become `IGNORE`."""
+    meaning: str
+    """Which numbers are right, for the message about a wrong one."""
+    numbers: Callable[[Path], NDArray[np.integer]] = field(default=read_numbers, repr=False)
+
+    def __call__(self, path: Path) -> NDArray[np.uint8]:
+        """Class indices uint8 ``[H, W]``.
+
+        Raises:
+            TrainError: unreadable, or a number that is neither a class nor void: a wrong class list
+                would otherwise pass for a few ignored pixels.
+        """
+        numbers = self.numbers(path)
+        low, high = (int(numbers.min()), int(numbers.max())) if numbers.size else (0, 0)
+        known = {**self.classes, **dict.fromkeys(self.void, IGNORE)}
+        table = np.full(max(high, *known) + 1, IGNORE, dtype=np.uint8)
+        for number, index in known.items():
+            table[number] = index
+        if low >= 0:
+            present = np.bincount(numbers.ravel(), minlength=1) if high < 1 << 16 else None
+            found = np.flatnonzero(present) if present is not None else np.unique(numbers)
+        else:
+            found = np.unique(numbers)
+        strangers = [int(number) for number in found if int(number) not in known]
+        if strangers:
+            listed = ", ".join(str(number) for number in strangers[:5])
+            more = f" and {len(strangers) - 5} more" if len(strangers) > 5 else ""
+            raise TrainError(f"{path}: {listed}{more} is no class number; {self.meaning}")
+        return np.take(table, numbers)
+
+
+def require_folders(root: Path, names: Iterable[str], layout: str) -> None:
+    """Check that the folders which make a layout are there.
+
+    Raises:
+        TrainError: `root` or one of them is missing.
+    """
+    if not root.is_dir():
+        raise TrainError(f"{root}: no such folder")
+    for name in names:
+        if not (root / name).is_dir():
+            raise TrainError(f"{root / name}: no such folder; the layout {layout} has it")
+
+
+def require_split(split: str, known: Mapping[str, str]) -> str:
+    """What `known` holds for a split's name.
+
+    Raises:
+        NoSplitError: nothing.
+    """
+    if split not in known:
+        raise NoSplitError(f"no split {split!r}; known: {', '.join(known)}")
+    return known[split]
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """Picture files of a folder by suffix, hidden files left out, sorted by name.
+
+    Raises:
+        NoSplitError: no such folder.
+        TrainError: it holds no picture.
+    """
+    if not folder.is_dir():
+        raise NoSplitError(f"{folder}: no such folder")
+    found = sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in PICTURE_SUFFIXES and path.name[0] != "."
+    )
+    if not found:
+        raise TrainError(f"{folder}: the folder is empty, or holds no pictures")
+    return found
+
+
+def read_list(path: Path) -> list[str]:
+    """Stripped lines of a text file, empty ones left out.
+
+    Raises:
+        NoSplitError: no such file.
+        TrainError: unreadable or empty.
+    """
+    try:
+        lines = [line.strip() for line in path.read_text("utf-8-sig").splitlines()]
+    except FileNotFoundError as error:
+        raise NoSplitError(f"{path}: no such list") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise TrainError(f"{path}: cannot be read as a list ({error})") from error
+    lines = [line for line in lines if line]
+    if not lines:
+        raise TrainError(f"{path}: the list is empty")
+    return lines
+
+
+def some(paths: list[Path], what: str) -> str:
+    """``what`` with a count and the first name, for messages."""
+    return f"{what} for {len(paths)} pictures (first: {paths[0].name})"
+
+
+def voc_colour(index: int) -> tuple[int, int, int]:
+    """Pascal VOC's colour of an index: bit 3k+c of it is bit 7-k of channel c (VOC devkit)."""
+    channels = [0, 0, 0]
+    for place in range(8):
+        for channel in range(3):
+            channels[channel] |= (index >> (3 * place + channel) & 1) << (7 - place)
+    return channels[0], channels[1], channels[2]
+
+
+def pair_by_stem(
+    pictures: list[Path], labels_dir: Path, suffix: str = ".png"
+) -> tuple[list[tuple[Path, Path]], tuple[str, ...]]:
+    """Pictures with the label file of the same stem, and a sentence if some have none."""
+    labels = {p.stem: p for p in labels_dir.iterdir() if p.suffix.lower() == suffix}
+    missing = [picture for picture in pictures if picture.stem not in labels]
+    what = f"no label {suffix[1:].upper()}"
+    faults = (f"{labels_dir}: {some(missing, what)}",) if missing else ()
+    return [(p, labels[p.stem]) for p in pictures if p.stem in labels], faults
+
+
+def pair_listed(
+    names: Iterable[str], picture: Callable[[str], Path], labels: Callable[[str], Path], of: Path
+) -> tuple[list[tuple[str, Path, Path]], tuple[str, ...]]:
+    """Names with their picture and label file, and sentences about files that are not there.
+
+    Args:
+        names: what a list holds.
+        picture: where a name's picture is.
+        labels: where a name's labels are.
+        of: the list, for the message.
+    """
+    found, no_picture, no_labels = [], [], []
+    for name in names:
+        pair = picture(name), labels(name)
+        if not pair[0].is_file():
+            no_picture.append(pair[0])
+        elif not pair[1].is_file():
+            no_labels.append(pair[1])
+        else:
+            found.append((name, *pair))
+    faults = [
+        f"{missing[0].parent}: no {what} for {len(missing)} names of {of} "
+        f"(first: {missing[0].name})"
+        for what, missing in (("picture", no_picture), ("label file", no_labels))
+        if missing
+    ]
+    return found, tuple(faults)
