@@ -19,6 +19,8 @@ from streamseg import __version__
 from streamseg.errors import StreamsegError
 
 if TYPE_CHECKING:
+    from streamseg.buildrequest import Watcher
+    from streamseg.report import ProgressView
     from streamseg.stats import Stats
 
 INTERRUPTED = 130
@@ -80,6 +82,26 @@ def engine_options(command: F) -> F:
     for option in reversed(
         (
             click.option("--model", default="mbv2", show_default=True, help="Name or .onnx file."),
+            click.option(
+                "--engine",
+                "backend",
+                type=click.Choice(["auto", "tensorrt", "onnxruntime", "torch"]),
+                default="auto",
+                show_default=True,
+                help="What runs the model; auto takes the fastest that works here.",
+            ),
+            click.option(
+                "--precision",
+                type=click.Choice(["fp32", "fp16", "int8"]),
+                help="Of the engine [default: the best one that is there].",
+            ),
+            click.option(
+                "--no-build",
+                "build",
+                flag_value=False,
+                default=True,
+                help="Do not build engines now; take what is there.",
+            ),
             click.option(
                 "--size",
                 metavar="WxH|SHORT",
@@ -168,7 +190,14 @@ def video(
 
     check_json_target(json_target, src, dst)
     with ProgressView(quiet=quiet or json_target == "-") as view:
-        stats = segment_video(src, dst, classes=_names(classes), on_progress=view, **options)
+        stats = segment_video(
+            src,
+            dst,
+            classes=_names(classes),
+            on_progress=view,
+            watcher=_watcher(view),
+            **options,
+        )
     _finish(stats, json_target, quiet)
     if stats.interrupted:
         sys.exit(INTERRUPTED)
@@ -209,6 +238,7 @@ def webcam(
             duration_seconds=duration,
             classes=_names(classes),
             on_progress=view,
+            watcher=_watcher(view),
             **options,
         )
     _finish(stats, json_target, quiet)
@@ -242,6 +272,12 @@ def sample(path: Path, seconds: float, size: str, seed: int, overwrite: bool, qu
         )
     if not quiet:
         click.echo(f"{path}: {spec.frames} frames, {width}x{height}, {spec.frames / 25:g} s")
+
+
+def _watcher(view: ProgressView) -> Watcher:
+    from streamseg.buildrequest import Watcher
+
+    return Watcher(notice=view.notice, progress=view.building)
 
 
 def _is_terminal() -> bool:

@@ -16,10 +16,11 @@ from typing import Literal, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from streamseg.errors import UsageError
-from streamseg.modelfile import SIZE_MULTIPLE, ModelHeader, find_model, read_header
+from streamseg.modelfile import SIZE_MULTIPLE, ModelHeader
 
-BackendName = Literal["auto", "onnxruntime"]
+BackendName = Literal["auto", "tensorrt", "onnxruntime", "torch"]
+
+PrecisionName = Literal["fp32", "fp16", "int8"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,34 +99,40 @@ def open_engine(
     model: str | Path = "mbv2",
     *,
     backend: BackendName = "auto",
+    precision: PrecisionName | None = None,
+    size: tuple[int, int] | None = None,
     threads: int | None = None,
     batch: int | None = None,
     low_latency: bool = False,
+    build: bool = True,
 ) -> Engine:
     """Load a model for this machine.
 
     Args:
         model: name of a built-in model, or path of a model file.
-        backend: ``auto`` takes the fastest that works here (today: ONNX Runtime on the CPU).
+        backend: ``auto`` takes the fastest that works here, see `streamseg.selection`.
+        precision: ``fp32``, ``fp16`` or ``int8``; None takes the best one that is there.
+        size: width and height of the frames to come, pixels; None takes the model's default.
         threads: CPU threads to compute with; None means every core this process may use.
         batch: frames per call; None lets the backend choose.
         low_latency: have each frame done soonest, not most frames a second: for live sources.
+        build: build an engine now if that is worth it; False only takes what is there.
 
     Raises:
         ModelError: a broken model file, or none of ours.
         EngineError: the backend is missing or cannot load the file.
         UsageError: no such model or backend, or threads or batch below 1.
     """
-    if backend not in ("auto", "onnxruntime"):
-        raise UsageError(f"unknown backend {backend!r}; known: auto, onnxruntime")
-    for name, value in (("threads", threads), ("batch", batch)):
-        if value is not None and value < 1:
-            raise UsageError(f"{name} must be at least 1, got {value}")
-    path = find_model(model)
-    header = read_header(path)
     # Here, not at the top: `streamseg --help` must not wait for onnxruntime to load.
-    from streamseg.backends.onnxruntime import OnnxRuntimeEngine
+    from streamseg.selection import choose_engine
 
-    return OnnxRuntimeEngine(
-        path, header, threads=threads or cpu_threads(), batch=batch, low_latency=low_latency
-    )
+    return choose_engine(
+        model,
+        backend=backend,
+        precision=precision,
+        size=size,
+        threads=threads,
+        batch=batch,
+        low_latency=low_latency,
+        build=build,
+    ).engine

@@ -54,6 +54,20 @@ class RunProgress:
 OnProgress = Callable[[RunProgress], None] | None
 
 
+def network_size(
+    info: SourceInfo, default_size: tuple[int, int], size: Size = None
+) -> tuple[int, int]:
+    """Width and height at which the network sees a source, upright.
+
+    Raises:
+        UsageError: a size that cannot be.
+    """
+    aspect = info.display_aspect
+    if info.rotation in (90, 270):
+        aspect = 1 / aspect
+    return choose_size(aspect, default_size) if size is None else parse_size(size, aspect)
+
+
 class Job:
     """A source and an engine, ready to run once.
 
@@ -84,16 +98,7 @@ class Job:
         self.live = live
         # Refuse a wrong class before a file is created.
         covered_classes(engine.spec.model.classes, self.draw.classes)
-        self.size = self._network_size(size)
-
-    def _network_size(self, size: Size) -> tuple[int, int]:
-        info = self.source.info
-        aspect = info.display_aspect
-        if info.rotation in (90, 270):
-            aspect = 1 / aspect
-        if size is None:
-            return choose_size(aspect, self.engine.spec.model.default_size)
-        return parse_size(size, aspect)
+        self.size = network_size(source.info, engine.spec.model.default_size, size)
 
     def pipeline(self, *last_stages: Stage) -> Pipeline:
         """Decode, downscale and infer, followed by the stages given."""

@@ -11,11 +11,16 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+from streamseg.buildrequest import Watcher
 from streamseg.composite import Mode
-from streamseg.engine import BackendName, open_engine
-from streamseg.job import DrawOptions, Job, OnProgress, Size
+from streamseg.engine import BackendName, PrecisionName
+from streamseg.job import DrawOptions, Job, OnProgress, Size, network_size
+from streamseg.modelfile import find_model, read_header
+from streamseg.notices import Notices
+from streamseg.selection import check_choice, choose_engine, size_matters
 from streamseg.stats import RunClock, Stats
 from streamseg.video.live import open_live
+from streamseg.video.source import Source
 from streamseg.video.writer import EncoderOptions, OutputPath
 
 
@@ -27,6 +32,8 @@ def segment_live(
     duration_seconds: float | None = None,
     model: str | Path = "mbv2",
     backend: BackendName = "auto",
+    precision: PrecisionName | None = None,
+    build: bool = True,
     size: Size = None,
     mode: Mode = "overlay",
     alpha: float = 0.5,
@@ -38,6 +45,7 @@ def segment_live(
     threads: int | None = None,
     overwrite: bool = False,
     on_progress: OnProgress = None,
+    watcher: Watcher | None = None,
 ) -> Stats:
     """Segment a camera, a network stream, or (with `realtime`) a file played like one.
 
@@ -56,6 +64,7 @@ def segment_live(
         StreamsegError: as `streamseg.segment_video`.
     """
     clock = RunClock()
+    check_choice(backend, precision)
     tune = "zerolatency" if codec in ("libx264", "libx265") else None
     encoder = EncoderOptions(codec=codec, crf=crf, preset=preset, tune=tune, threads=threads or 0)
     output = None
@@ -64,17 +73,36 @@ def segment_live(
             Path(dst), overwrite=overwrite, source=Path(source) if realtime else None
         )
     draw = DrawOptions(mode=mode, alpha=alpha, classes=classes, legend=legend)
+    default_size = read_header(find_model(model)).default_size
+    told = Notices(watcher)
+
+    def live_source() -> Source:
+        return open_live(source, realtime=realtime, duration_seconds=duration_seconds)
+
     with ExitStack() as stack:
-        engine = stack.enter_context(
-            open_engine(model, backend=backend, threads=threads, batch=1, low_latency=True)
+        net_size = None
+        if size_matters(backend):
+            # Engines are made for sizes, and only the source knows its own. It is closed again:
+            # nobody listens to it while an engine loads or is built.
+            with live_source() as probe:
+                net_size = network_size(probe.info, default_size, size)
+        chosen = choose_engine(
+            model,
+            backend=backend,
+            precision=precision,
+            size=net_size,
+            threads=threads,
+            batch=1,
+            low_latency=True,
+            build=build,
+            watcher=told.watcher,
         )
-        opened = stack.enter_context(
-            open_live(source, realtime=realtime, duration_seconds=duration_seconds)
-        )
+        engine = stack.enter_context(chosen.engine)
+        opened = stack.enter_context(live_source())
         clock.restart()
         job = Job(opened, engine, clock=clock, size=size, draw=draw, live=True)
         stats = (
             job.discard(on_progress) if output is None else job.record(output, encoder, on_progress)
         )
     # Ctrl-C is how a camera is switched off, not an accident.
-    return replace(stats, interrupted=False)
+    return told.add_to(replace(stats, interrupted=False), chosen)

@@ -66,6 +66,17 @@ class ProgressView:
             self._last_line = now
             self._console.print(text, highlight=False, soft_wrap=True)
 
+    def notice(self, text: str) -> None:
+        """Show a sentence at once, above the bar."""
+        if not self.quiet:
+            self._console.print(text, highlight=False, soft_wrap=True, markup=False)
+
+    def building(self, phase: str, done: int, total: int) -> None:
+        """Show how far the build of an engine is."""
+        self._bar.update(
+            self._task, total=total, completed=done, text=f"building the engine: {phase}"
+        )
+
     def __enter__(self) -> Self:
         self._bar.start()
         return self
@@ -122,10 +133,15 @@ def summary_rows(stats: Stats) -> list[tuple[str, str]]:
         ("frames", frames),
         ("wall time", f"{stats.wall_seconds:.2f} s"),
         ("speed", f"{stats.fps:.1f} fps, {stats.real_time_factor:.2f}x real time"),
-        ("engine", f"{stats.engine}, {stats.threads} threads, batch {stats.batch}"),
+        (
+            "engine",
+            f"{stats.engine}, {stats.precision}, {stats.threads} threads, batch {stats.batch}",
+        ),
         ("model", f"{stats.model} at {width}x{height}"),
         ("bottleneck", stats.bottleneck),
     ]
+    if stats.engine_reason:
+        rows.insert(5, ("chosen", stats.engine_reason))
     if stats.first_frame_seconds is not None:
         rows.insert(3, ("first frame", f"after {stats.first_frame_seconds:.2f} s"))
     if stats.latency_p50_ms is not None and stats.latency_p95_ms is not None:

@@ -15,9 +15,13 @@ import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
+from streamseg.buildrequest import Watcher
 from streamseg.composite import Mode
-from streamseg.engine import BackendName, cpu_threads, open_engine
-from streamseg.job import DrawOptions, Job, OnProgress, Size
+from streamseg.engine import BackendName, PrecisionName, cpu_threads
+from streamseg.job import DrawOptions, Job, OnProgress, Size, network_size
+from streamseg.modelfile import find_model, read_header
+from streamseg.notices import Notices
+from streamseg.selection import check_choice, choose_engine
 from streamseg.stats import RunClock, Stats
 from streamseg.video.file import FileSource
 from streamseg.video.writer import EncoderOptions, OutputPath
@@ -29,6 +33,8 @@ def segment_video(
     *,
     model: str | Path = "mbv2",
     backend: BackendName = "auto",
+    precision: PrecisionName | None = None,
+    build: bool = True,
     size: Size = None,
     batch: int | None = None,
     mode: Mode = "overlay",
@@ -41,6 +47,7 @@ def segment_video(
     threads: int | None = None,
     overwrite: bool = False,
     on_progress: OnProgress = None,
+    watcher: Watcher | None = None,
 ) -> Stats:
     """Segment a video file into another, keeping its timestamps and copying its audio.
 
@@ -51,7 +58,9 @@ def segment_video(
         src: video file.
         dst: ``.mp4``, ``.mov`` or ``.mkv`` to write.
         model: name of a built-in model or path of a model file.
-        backend: see `streamseg.engine.open_engine`.
+        backend: see `streamseg.engine.open_engine`, with `precision` and `build`.
+        precision: of the engine; None takes the best one that is there.
+        build: build an engine now if that is worth it; False only takes what is there.
         size: what the network sees: ``"512x288"``, a short side, or None to choose from the
             clip's aspect ratio; rounded to multiples of 32.
         batch: frames per engine call; None lets the engine choose.
@@ -65,6 +74,7 @@ def segment_video(
         threads: CPU threads of engine, encoder and decoder each; None takes all cores.
         overwrite: replace an existing `dst` (when the new file is complete).
         on_progress: called some ten times a second from the calling thread.
+        watcher: told when an engine is built, or one that is there is not used.
 
     Raises:
         UsageError: an argument that cannot be; nothing was written.
@@ -75,16 +85,26 @@ def segment_video(
         OutputError: `dst` cannot be written.
     """
     clock = RunClock()
+    check_choice(backend, precision)
     encoder = EncoderOptions(codec=codec, crf=crf, preset=preset, threads=threads or 0)
     output = OutputPath.check(Path(dst), overwrite=overwrite, source=Path(src))
     draw = DrawOptions(mode=mode, alpha=alpha, classes=classes, legend=legend)
     with ExitStack() as stack:
         source = stack.enter_context(FileSource(Path(src), threads=threads or cpu_threads()))
-        engine = stack.enter_context(
-            open_engine(model, backend=backend, threads=threads, batch=batch)
+        told = Notices(watcher)
+        chosen = choose_engine(
+            model,
+            backend=backend,
+            precision=precision,
+            size=network_size(source.info, read_header(find_model(model)).default_size, size),
+            threads=threads,
+            batch=batch,
+            build=build,
+            watcher=told.watcher,
         )
+        engine = stack.enter_context(chosen.engine)
         job = Job(source, engine, clock=clock, size=size, draw=draw)
-        return job.record(output, encoder, on_progress)
+        return told.add_to(job.record(output, encoder, on_progress), chosen)
 
 
 def label_frames(
@@ -92,6 +112,8 @@ def label_frames(
     *,
     model: str | Path = "mbv2",
     backend: BackendName = "auto",
+    precision: PrecisionName | None = None,
+    build: bool = True,
     size: Size = None,
     batch: int | None = None,
     threads: int | None = None,
@@ -101,7 +123,8 @@ def label_frames(
 
     Args:
         src: video file.
-        model: as in `segment_video`, with `backend`, `size`, `batch` and `threads`.
+        model: as in `segment_video`, with `backend`, `precision`, `build`, `size`, `batch` and
+            `threads`.
         full_size: stretch the labels (nearest) to the frame's size; else they have the network's.
 
     Yields:
@@ -115,9 +138,16 @@ def label_frames(
         source = stack.enter_context(
             FileSource(Path(src), threads=threads or cpu_threads(), copy_audio=False)
         )
-        engine = stack.enter_context(
-            open_engine(model, backend=backend, threads=threads, batch=batch)
+        chosen = choose_engine(
+            model,
+            backend=backend,
+            precision=precision,
+            size=network_size(source.info, read_header(find_model(model)).default_size, size),
+            threads=threads,
+            batch=batch,
+            build=build,
         )
+        engine = stack.enter_context(chosen.engine)
         job = Job(source, engine, clock=RunClock(), size=size)
         quarter_turns = source.info.rotation // 90
         # A caller may stop half way: the threads must end before the file is closed.

@@ -116,6 +116,12 @@ class Stats:
     stages: tuple[StageStats, ...]
     bottleneck: str
     """The stage with the highest utilisation."""
+    precision: str = "fp32"
+    """Of the engine."""
+    engine_reason: str = ""
+    """Why this engine and no other."""
+    engine_notices: tuple[str, ...] = ()
+    """What was said of engines before and while it ran: builds, fall-backs, smaller batches."""
     interrupted: bool = False
     dropped: int = 0
     """Frames a live source brought that were never segmented."""

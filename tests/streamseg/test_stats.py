@@ -87,6 +87,7 @@ def test_stats_survive_json() -> None:
     values = json.loads(json.dumps(stats().as_dict(), allow_nan=False))
     assert values.pop("size") == [96, 64]
     assert values.pop("warnings") == ["it rained"]
+    assert values.pop("engine_notices") == []
     (row,) = values.pop("stages")
     assert StageStats(**row) == stats().stages[0]
     again = Stats(**values, size=(96, 64), warnings=("it rained",), stages=stats().stages)
