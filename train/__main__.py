@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-COMMANDS = {"run": "train.run"}
+COMMANDS = {"data": "train.data_command", "report": "train.report.command", "run": "train.run", "eval": "train.eval"}
 """Command name to the module whose ``main`` it is; imported only when asked for."""
 
 

@@ -54,6 +54,16 @@ class Split:
     """Sentences about what is missing; a data set with any is refused, `data check` lists them."""
 
 
+def size_fault(item: Item, picture: NDArray[np.uint8], labels: NDArray[np.uint8]) -> str | None:
+    """A sentence if picture and labels differ in size."""
+    if picture.shape[:2] == labels.shape:
+        return None
+    return (
+        f"{item.picture}: the picture is {picture.shape[:2]} (height, width), "
+        f"its labels are {labels.shape}"
+    )
+
+
 class SegmentationData(Dataset[tuple[Tensor, Tensor]]):
     """One split of a data set.
 
@@ -105,11 +115,8 @@ class SegmentationData(Dataset[tuple[Tensor, Tensor]]):
             return self._kept[index]
         item = self.items[index]
         picture, labels = item.read_picture(item.picture), item.read_labels(item.labels)
-        if picture.shape[:2] != labels.shape:
-            raise TrainError(
-                f"{item.picture}: the picture is {picture.shape[:2]} (height, width), "
-                f"its labels are {labels.shape}"
-            )
+        if fault := size_fault(item, picture, labels):
+            raise TrainError(fault)
         if self.prepare is not None:
             image, mask = self.prepare(*_as_tensors(picture, labels))
             return np.ascontiguousarray(image.permute(1, 2, 0).numpy()), mask.numpy()

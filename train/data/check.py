@@ -1,0 +1,239 @@
+"""What a data set holds and what is wrong with it: every file is read once.
+
+Unlike a loader, which stops at the first fault, `check` goes on and collects all of them in
+sentences. Faults spoil a training run; notes are worth knowing. Knows nothing about printing
+(`train.data.check_report`) or command lines (`train.data_command`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamseg.palette import Palette
+from train.data import LAYOUTS
+from train.data.dataset import Item, Split, size_fault
+from train.data.detect import recognise, splits_of
+from train.data.files import NoSplitError
+from train.errors import TrainError
+
+Report = Callable[[str, int, int], None]
+"""Called with a split's name, pictures done and their number."""
+_CHUNK = 64
+_OPTIONAL = ("test", "train_extra", "train_coarse")
+
+
+@dataclass(slots=True, kw_only=True)
+class SplitCheck:
+    """One split as it is."""
+
+    name: str
+    pictures: int = 0
+    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
+    """Pictures of each (width, height)."""
+    formats: Counter[str] = field(default_factory=Counter)
+    pixels: NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, np.int64))
+    """Pixels of each class index; 255 is void."""
+    faults: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    digests: dict[bytes, Path] = field(default_factory=dict)
+    """A picture of each content."""
+
+
+@dataclass(slots=True, kw_only=True)
+class DataCheck:
+    """A data set as it is."""
+
+    root: Path
+    layout: str
+    why: str
+    """Why it is taken for that layout."""
+    classes: Palette
+    splits: list[SplitCheck]
+    faults: list[str]
+    """Sentences, those of the splits among them."""
+    notes: list[str]
+
+    @property
+    def good(self) -> bool:
+        """Whether it can be trained on as it is."""
+        return not self.faults
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What one item's files hold."""
+
+    item: Item
+    size: tuple[int, int] | None
+    digest: bytes
+    pixels: NDArray[np.int64]
+    faults: tuple[str, ...]
+
+
+def _read(item: Item) -> _Read:
+    faults, size, digest, pixels = [], None, b"", np.zeros(256, np.int64)
+    picture = labels = None
+    try:
+        picture = item.read_picture(item.picture)
+        size = (picture.shape[1], picture.shape[0])
+        digest = hashlib.blake2b(picture.data, digest_size=16, key=repr(size).encode()).digest()
+    except TrainError as error:
+        faults.append(str(error))
+    try:
+        labels = item.read_labels(item.labels)
+        pixels = np.bincount(labels.ravel(), minlength=256)
+    except TrainError as error:
+        faults.append(str(error))
+    if picture is not None and labels is not None and (fault := size_fault(item, picture, labels)):
+        faults.append(fault)
+    return _Read(item, size, digest, pixels, tuple(faults))
+
+
+def _group(faults: Sequence[tuple[str, Path]], root: Path) -> list[str]:
+    """One sentence for each reason, with the number of files and the first of them."""
+    files: dict[str, list[str]] = defaultdict(list)
+    for sentence, path in faults:
+        reason = sentence.removeprefix(f"{path}: ")
+        name = path.relative_to(root) if path.is_relative_to(root) else path
+        files[reason].append(name.as_posix())
+    return [
+        f"{names[0]}: {reason}"
+        if len(names) == 1
+        else f"{len(names)} files (first: {names[0]}): {reason}"
+        for reason, names in files.items()
+    ]
+
+
+def check_split(name: str, split: Split, root: Path, report: Report) -> SplitCheck:
+    """Read all files of one split."""
+    result = SplitCheck(name=name, pictures=len(split.items), faults=list(split.faults))
+    faults: list[tuple[str, Path]] = []
+    empty = []
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoders release the interpreter
+        for start in range(0, len(split.items), _CHUNK):
+            chunk = split.items[start : start + _CHUNK]
+            for done, one in enumerate(pool.map(_read, chunk), start + 1):
+                for sentence in one.faults:
+                    about_labels = sentence.startswith(f"{one.item.labels}: ")
+                    path = one.item.labels if about_labels else one.item.picture
+                    faults.append((sentence, path))
+                if one.size is not None:
+                    result.sizes[one.size] += 1
+                    result.digests.setdefault(one.digest, one.item.picture)
+                result.formats[one.item.picture.suffix[1:].lower()] += 1
+                result.pixels += one.pixels
+                if one.pixels[:255].sum() == 0 and not one.faults:
+                    empty.append(one.item.labels)
+                report(name, done, len(split.items))
+    result.faults += _group(faults, root)
+    if empty:
+        result.notes.append(f"{len(empty)} label files are void all over (first: {empty[0].name})")
+    return result
+
+
+def _overlaps(splits: Sequence[SplitCheck], items: dict[str, list[Item]]) -> list[list[str]]:
+    """Faults and notes about pictures that two splits share."""
+    faults, notes = [], []
+    for number, a in enumerate(splits):
+        for b in splits[number + 1 :]:
+            same = [a.digests[key] for key in a.digests if key in b.digests]
+            if same:
+                other = b.digests[next(key for key in a.digests if key in b.digests)]
+                faults.append(
+                    f"{a.name} and {b.name} share {len(same)} pictures of the same content "
+                    f"(first: {same[0].name} and {other.name})"
+                )
+            stems = [{item.picture.stem for item in items[s.name]} for s in (a, b)]
+            names = sorted(stems[0] & stems[1])
+            if names and not same:
+                notes.append(
+                    f"{len(names)} names are in {a.name} and in {b.name}, their pictures differ "
+                    f"(first: {names[0]})"
+                )
+    return [faults, notes]
+
+
+def _absent(classes: Palette, splits: Sequence[SplitCheck]) -> list[list[str]]:
+    """Faults and notes about classes without a pixel."""
+    read = [split for split in splits if split.pixels.sum()]
+    counts = np.array([split.pixels[: len(classes)] for split in read]).reshape(-1, len(classes))
+    nowhere = set(np.flatnonzero(counts.sum(axis=0) == 0).tolist()) if read else set()
+    faults = (
+        [f"{_some([classes.names[i] for i in sorted(nowhere)])} without a pixel in any split"]
+        if len(nowhere)
+        else []
+    )
+    notes = []
+    for split, row in zip(read, counts, strict=True):
+        here = [n for i, n in enumerate(classes.names) if row[i] == 0 and i not in nowhere]
+        if here:
+            notes.append(
+                f"{split.name}: {_some(here)} without a pixel, but with some in another split"
+            )
+    return [faults, notes]
+
+
+def _some(names: Sequence[str]) -> str:
+    listed = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+    return f"{len(names)} class{'es' if len(names) > 1 else ''} ({listed})"
+
+
+def check(
+    root: Path,
+    *,
+    layout: str = "auto",
+    split: str | None = None,
+    report: Report = lambda name, done, of: None,
+) -> DataCheck:
+    """Read a whole data set, or one split of it.
+
+    Raises:
+        TrainError: no such folder, no known layout, or nothing in it that can be read.
+    """
+    why = "as asked for"
+    if layout == "auto":
+        first, *others = recognise(root)
+        layout, why = first.layout, first.why
+        if others:
+            why += f" (also: {', '.join(other.layout for other in others)})"
+    splits: list[SplitCheck] = []
+    faults: list[str] = []
+    items: dict[str, list[Item]] = {}
+    classes: Palette | None = None
+    for name in [split] if split else splits_of(layout, root):
+        try:
+            found = LAYOUTS[layout](root, name)
+        except NoSplitError as error:
+            if split or name not in _OPTIONAL:
+                faults.append(f"{name}: {error}")
+            continue
+        except TrainError as error:
+            faults.append(f"{name}: {error}")
+            continue
+        classes, items[name] = found.classes, found.items
+        splits.append(check_split(name, found, root, report))
+    if classes is None:
+        raise TrainError(faults[0] if faults else f"{root}: no split of the layout {layout}")
+    faults += [f"{one.name}: {fault}" for one in splits for fault in one.faults]
+    notes = [f"{one.name}: {note}" for one in splits for note in one.notes]
+    for more_faults, more_notes in (_overlaps(splits, items), _absent(classes, splits)):
+        faults += more_faults
+        notes += more_notes
+    return DataCheck(
+        root=root,
+        layout=layout,
+        why=why,
+        classes=classes,
+        splits=splits,
+        faults=faults,
+        notes=notes,
+    )
