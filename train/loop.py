@@ -1,20 +1,22 @@
-"""The training loop: epochs, validation, checkpoints, log. Knows nothing about command lines."""
+"""The training loop: steps, validations, checkpoints. Knows nothing about command lines.
+
+Everything random in a step is seeded by its number, so that a run that goes on from any checkpoint
+takes the same steps as one that was never stopped.
+"""
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import json
 import math
-import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-import torchvision
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from train.checkpoint import (
@@ -26,21 +28,32 @@ from train.checkpoint import (
     restore_optimizer,
     save_checkpoint,
 )
-from train.data import open_dataset
-from train.data.transforms import training_augmentation
+from train.distributed import World
+from train.environment import describe_environment
 from train.errors import TrainError
-from train.evaluate import evaluate_network
+from train.initial import initialise
 from train.losses import SegmentationLoss, class_weights
 from train.metrics import Scores
-from train.models import build_model, load_backbone_weights
+from train.models import build_model
 from train.models.segmenter import normalise
-from train.optim import autocast, make_average, make_optimizer, make_schedule
+from train.optim import Frozen, clip_gradients, make_average, make_optimizer
+from train.precision import Precision
 from train.recipe import Recipe
+from train.runfolder import RunFolder
+from train.sampling import EpochPlan
+from train.schedule import rate_factor, set_rates
+from train.splits import open_splits
+from train.validate import validate
+
+SAVE_SECONDS = 300.0
+"""Least time between two resumable checkpoints within an epoch; each epoch's end has one."""
+
+Part = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What the loop tells its caller after each step (`loss`) and each epoch (`scores`)."""
+    """What the loop tells its caller after each step (`loss`) and each validation (`scores`)."""
 
     epoch: int
     epochs: int
@@ -51,6 +64,11 @@ class Progress:
     scores: Scores | None = None
     seconds: float = 0.0
     classes: tuple[str, ...] = ()
+    done: int = 0
+    """Steps since the run's start, of `total`."""
+    total: int = 0
+    ends_row: bool = False
+    """Whether this is the end of an epoch or a validation, not a step."""
 
 
 class Trainer:
@@ -59,13 +77,14 @@ class Trainer:
     Args:
         recipe: what to train and how.
         data: data folder.
-        out: run folder; ``best.safetensors``, ``last.safetensors``, ``log.csv``, ``recipe.json``
-            and ``environment.json`` are written there.
-        init: backbone weights: a safetensors file, "torchvision" or None.
+        out: run folder; `docs/training.md` says what is written there.
+        init: see `train.initial.initialise`.
         device: where to train.
+        world: this process's place among several; only the main one writes.
+        source: the recipe's TOML text, to be kept in the run folder.
 
     Raises:
-        TrainError: data or weights cannot be read, or the run folder holds another recipe's run.
+        TrainError: data or weights cannot be read, or recipe, data and machine do not fit together.
     """
 
     def __init__(
@@ -76,51 +95,74 @@ class Trainer:
         out: Path,
         init: Path | str | None,
         device: torch.device,
+        world: World | None = None,
+        source: str | None = None,
     ) -> None:
-        self.out, self.device = out, device
-        config = recipe.data
-        augment = training_augmentation(
-            crop=config.crop, scale=config.scale, flip=config.flip, jitter=config.jitter
-        )
-        self.train_set = open_dataset(
-            config.layout, data, "train", augment=augment, seed=recipe.train.seed
-        )
-        self.val_set = open_dataset(config.layout, data, "val")
+        self.device, self.world = device, world or World()
+        self._source, self._given = source, {"data": str(data), "init": init and str(init)}
+        self.precision = Precision(recipe.train.amp, device)
+        self.train_set, self.val_set = open_splits(recipe, data)
         self.classes = self.train_set.classes
-        self.recipe = recipe = dataclasses.replace(
+        self.recipe = dataclasses.replace(
             recipe, model=dataclasses.replace(recipe.model, classes=len(self.classes))
         )
-        if len(self.train_set) < recipe.train.batch:
-            raise TrainError(
-                f"{data}: {len(self.train_set)} training pictures are fewer than one batch "
-                f"of {recipe.train.batch}; lower train.batch"
-            )
-        for split in (self.train_set, self.val_set):
-            if int(split.class_pixels().sum()) == 0:
-                raise TrainError(f"{split.items[0].labels.parent}: no pixel has a known class")
+        config = recipe.train
+        self.plan = EpochPlan(
+            len(self.train_set),
+            batch=config.batch,
+            parts=config.accumulate,
+            seed=config.seed,
+            world=self.world,
+        )
+        self.steps = self.plan.steps
+        self.total = config.iterations or self.steps * config.epochs
+        self.folder = RunFolder(out, classes=self.classes.names, tensorboard=config.tensorboard)
+        self._build(init)
+        self.step = 0
+        """Optimiser steps done."""
+        self.best = -1.0
+        self.stale = 0
+        """Validations in a row without a better mIoU."""
+
+    def _build(self, init: Path | str | None) -> None:
+        recipe, device = self.recipe, self.device
         torch.manual_seed(recipe.train.seed)
         self.model = build_model(recipe.model)
-        load_backbone_weights(self.model.backbone, init)
+        with self.world.in_turn():
+            self.init_line = initialise(self.model, init, self.classes)
         self.model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        weights = class_weights(self.train_set.class_pixels(), recipe.loss.balance)
-        self.loss = SegmentationLoss(weights, auxiliary=recipe.loss.auxiliary).to(device)
-        self.steps = len(self.train_set) // recipe.train.batch
+        if recipe.train.sync_batchnorm:
+            self.model = self.world.synchronised(self.model, device)
+        self.frozen = Frozen(self.model, recipe.optim)
+        balance = recipe.loss.balance
+        unweighted = torch.ones(len(self.classes), dtype=torch.int64)
+        pixels = unweighted if balance == "none" else self.train_set.class_pixels()
+        self.loss = SegmentationLoss(class_weights(pixels, balance), recipe.loss).to(device)
         self.optimizer = make_optimizer(self.model, recipe.optim)
-        self.schedule = make_schedule(
-            self.optimizer, recipe.optim, self.steps * recipe.train.epochs
-        )
+        self.rate = rate_factor(recipe.optim, self.total)
         self.average = make_average(self.model, recipe.train.ema_decay)
-        self.scaler = torch.amp.GradScaler(device.type, enabled=device.type == "cuda")
-        self.epoch = 0
-        self.best = -1.0
+        if self.world.size > 1 and recipe.loss.auxiliary == 0 and recipe.model.head != "ocr":
+            self.frozen.add(getattr(self.model, "auxiliary", None))
+        self.network = self.world.wrap(self.model, device)
+
+    @property
+    def epoch(self) -> int:
+        """Epochs finished."""
+        return self.step // self.steps
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run is at its end, or was stopped early."""
+        patience = self.recipe.train.patience
+        return self.step >= self.total or (patience > 0 and self.stale >= patience)
 
     def resume(self) -> bool:
-        """Load ``last.safetensors`` if there is one; a finished epoch is the unit of resuming.
+        """Load ``last.safetensors`` if there is one.
 
         Raises:
-            TrainError: it belongs to another recipe.
+            TrainError: it belongs to another recipe, or the data has changed.
         """
-        path = self.out / "last.safetensors"
+        path = self.folder.last
         if not path.is_file():
             return False
         saved = load_checkpoint(path)
@@ -128,66 +170,105 @@ class Trainer:
             raise TrainError(
                 f"{path}: the run folder holds a run of another recipe; choose another --out"
             )
-        tensors = saved.tensors
-        step = int(tensors["counter.step"])
+        metrics, tensors = saved.metrics, saved.tensors
+        steps = int(metrics.get("steps_per_epoch", self.steps))
+        if steps != self.steps or saved.classes != self.classes:
+            raise TrainError(
+                f"{path}: the training data has changed ({steps} steps an epoch then, "
+                f"{self.steps} now; {len(saved.classes)} classes then, {len(self.classes)} now); "
+                "choose another --out"
+            )
         restore_optimizer(self.optimizer, part(tensors, "optim"))
-        self.schedule.last_epoch = step
-        for group, rate, base in zip(
-            self.optimizer.param_groups,
-            self.schedule.lr_lambdas,
-            self.schedule.base_lrs,
-            strict=True,
-        ):
-            group["lr"] = base * rate(step)
         self.model.load_state_dict(part(tensors, "raw"))
         self.average.module.load_state_dict(part(tensors, "model"))
         self.average.n_averaged.copy_(tensors["counter.averaged"])
-        if self.scaler.is_enabled():
-            self.scaler.load_state_dict(json.loads(saved.metrics["scaler"]))
-        self.epoch = saved.epoch
-        self.best = float(saved.metrics["best_miou"])
+        if self.precision.scaler.is_enabled() and "scaler" in metrics:
+            self.precision.scaler.load_state_dict(json.loads(metrics["scaler"]))
+        self.step = int(tensors["counter.step"])
+        self.best = float(metrics["best_miou"])
+        self.stale = int(metrics.get("stale", 0))
         return True
 
-    def _loader(self) -> DataLoader[Any]:
+    def _steps_of_epoch(self) -> Iterator[tuple[Part, ...]]:
+        """The parts of each step that this epoch still has."""
+        self.plan.set_epoch(self.epoch, self.step % self.steps)
         self.train_set.set_epoch(self.epoch)
-        order = torch.Generator().manual_seed(self.recipe.train.seed * 100_003 + self.epoch)
-        return DataLoader(
+        loader = DataLoader(
             self.train_set,
-            batch_size=self.recipe.train.batch,
-            shuffle=True,
-            drop_last=True,
-            generator=order,
+            batch_sampler=self.plan,
             num_workers=self.recipe.data.workers,
             pin_memory=self.device.type == "cuda",
         )
+        parts = iter(loader)
+        return zip(*[parts] * self.recipe.train.accumulate, strict=True)
 
-    def _train_epoch(self, report: Callable[[Progress], None]) -> float:
-        self.model.train()
-        # Dropout draws from the global generator: seeding it here makes a resumed epoch exact.
-        torch.manual_seed(self.recipe.train.seed * 100_003 + self.epoch)
-        total = 0.0
-        for step, (pictures, labels) in enumerate(self._loader(), start=1):
-            pictures = pictures.to(self.device, non_blocking=True)
-            labels = labels.to(self.device, non_blocking=True)
-            x = normalise(pictures).contiguous(memory_format=torch.channels_last)
-            with autocast(self.device):
-                outputs = self.model(x)
-            loss = self.loss(outputs, labels)
-            value = float(loss.detach())
-            if not math.isfinite(value):
-                raise TrainError(
-                    f"{self.recipe.name}: the loss became {value} in epoch {self.epoch + 1}, "
-                    f"step {step}; lower optim.lr"
-                )
-            self.optimizer.zero_grad(set_to_none=True)
-            self.scaler.scale(loss).backward()
-            self.scaler.step(self.optimizer)
-            self.scaler.update()
-            self.schedule.step()
-            self.average.update_parameters(self.model)
-            total += value
-            report(Progress(self.epoch + 1, self.recipe.train.epochs, step, self.steps, value))
-        return total / self.steps
+    def _gradients(self, parts: tuple[Part, ...]) -> float:
+        """Add up the gradients of one step's parts; return the loss over all processes."""
+        labels = [truth.to(self.device, non_blocking=True) for _, truth in parts]
+        masses = [self.loss.mass(truth) for truth in labels]
+        total = self.world.total(torch.stack(masses).sum()).clamp(min=1e-12)
+        value = torch.zeros((), dtype=torch.float64, device=self.device)
+        for index, (pictures, _) in enumerate(parts):
+            x = normalise(pictures.to(self.device, non_blocking=True))
+            x = x.contiguous(memory_format=torch.channels_last)
+            last = index == len(parts) - 1
+            with self.world.local_gradients(self.network, last=last):
+                with self.precision.autocast():
+                    outputs = self.network(x)
+                loss = self.loss(outputs, labels[index]) * (masses[index] / total).float()
+                # DistributedDataParallel takes the processes' mean, the loss is their sum
+                self.precision.scaler.scale(loss * self.world.size).backward()
+            value += loss.detach()
+        return float(self.world.total(value))
+
+    def _train_step(self, parts: tuple[Part, ...]) -> tuple[float, float]:
+        """One optimiser step; returns its loss and its highest learning rate."""
+        config, scaler = self.recipe, self.precision.scaler
+        number = (config.train.seed * 1_000_003 + self.step) * 4099 + self.world.rank
+        torch.manual_seed(number)  # dropout
+        lr = set_rates(self.optimizer, self.rate(self.step))
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = self._gradients(parts)
+        if not math.isfinite(loss):
+            raise TrainError(
+                f"{config.name}: the loss became {loss} in epoch {self.epoch + 1}, "
+                f"step {self.step % self.steps + 1}; lower optim.lr"
+            )
+        if config.optim.clip_norm > 0:
+            scaler.unscale_(self.optimizer)
+            clip_gradients(self.model, config.optim.clip_norm)
+        scaler.step(self.optimizer)
+        scaler.update()
+        self.average.update_parameters(self.model)
+        self.step += 1
+        return loss, lr
+
+    def _due(self) -> tuple[bool, bool]:
+        """Whether a row of the log, and a validation, are due after this step."""
+        config = self.recipe.train
+        end, epoch_end = self.step >= self.total, self.step % self.steps == 0
+        if config.validate_every_steps:
+            look = end or self.step % config.validate_every_steps == 0
+        else:
+            look = end or (epoch_end and self.epoch % config.validate_every == 0)
+        return look or epoch_end, look
+
+    def _validate(self) -> tuple[Scores, float]:
+        self.world.as_main(self.model, self.average.module)
+        result = validate(
+            self.average.module,
+            self.val_set,
+            self.loss,
+            label_stride=self.recipe.model.label_stride,
+            device=self.device,
+            world=self.world,
+        )
+        self.stale += 1
+        if result[0].miou > self.best:
+            self.best, self.stale = result[0].miou, 0
+            if self.world.is_main:
+                save_checkpoint(self.folder.best, self._checkpoint(result[0], full=False))
+        return result
 
     def _checkpoint(self, scores: Scores | None, *, full: bool) -> Checkpoint:
         metrics: dict[str, Any] = {"best_miou": self.best, "split": "val"}
@@ -197,10 +278,11 @@ class Trainer:
         if full:
             tensors |= {f"raw.{k}": v for k, v in self.model.state_dict().items()}
             tensors |= {f"optim.{k}": v for k, v in optimizer_tensors(self.optimizer).items()}
-            tensors["counter.step"] = as_counter(self.epoch * self.steps)
+            tensors["counter.step"] = as_counter(self.step)
             tensors["counter.averaged"] = self.average.n_averaged
-            if self.scaler.is_enabled():
-                metrics["scaler"] = json.dumps(self.scaler.state_dict())
+            metrics |= {"stale": self.stale, "steps_per_epoch": self.steps}
+            if self.precision.scaler.is_enabled():
+                metrics["scaler"] = json.dumps(self.precision.scaler.state_dict())
         return Checkpoint(
             recipe=self.recipe,
             classes=self.classes,
@@ -209,95 +291,90 @@ class Trainer:
             tensors=tensors,
         )
 
-    def _log(self, loss: float, scores: Scores | None, seconds: float) -> None:
-        path = self.out / "log.csv"
-        rows = []
-        if path.is_file():
-            with path.open(newline="") as file:
-                rows = [row for row in csv.DictReader(file) if int(row["epoch"]) < self.epoch]
-        row: dict[str, Any] = {
-            "epoch": self.epoch,
-            "loss": f"{loss:.5f}",
-            "seconds": f"{seconds:.1f}",
-        }
-        if scores is not None:
-            row |= {
-                "miou": f"{scores.miou:.5f}",
-                "mean_accuracy": f"{scores.mean_accuracy:.5f}",
-                "pixel_accuracy": f"{scores.pixel_accuracy:.5f}",
-            }
-            row |= {
-                n: f"{v:.5f}" for n, v in zip(self.classes.names, scores.class_iou, strict=True)
-            }
-        names = [
-            "epoch",
-            "loss",
-            "seconds",
-            "miou",
-            "mean_accuracy",
-            "pixel_accuracy",
-            *self.classes.names,
-        ]
-        partial = path.with_suffix(".part")
-        with partial.open("w", newline="") as file:
-            writer = csv.DictWriter(file, names)
-            writer.writeheader()
-            writer.writerows([*rows, row])
-        partial.replace(path)
+    def _open_folder(self) -> None:
+        if self.world.is_main:
+            self.folder.open(
+                recipe=self.recipe.as_dict(),
+                source=self._source,
+                environment=describe_environment(self.device, self.world) | self._given,
+                step=self.step,
+            )
 
-    def _describe(self) -> None:
-        environment = {
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "torchvision": torchvision.__version__,
-            "device": torch.cuda.get_device_name() if self.device.type == "cuda" else "cpu",
-            "threads": torch.get_num_threads(),
-        }
-        recipe = self.recipe.as_dict()
-        try:
-            self.out.mkdir(parents=True, exist_ok=True)
-            (self.out / "recipe.json").write_text(json.dumps(recipe, indent=2) + "\n")
-            (self.out / "environment.json").write_text(json.dumps(environment, indent=2) + "\n")
-        except OSError as error:
-            raise TrainError(
-                f"{self.out}: cannot be written ({error.strerror}); choose another --out"
-            ) from error
+    def _progress(self, loss: float, **more: Any) -> Progress:
+        epoch = math.ceil(self.step / self.steps)
+        return Progress(
+            epoch=epoch,
+            epochs=math.ceil(self.total / self.steps),
+            step=self.step - (epoch - 1) * self.steps,
+            steps=self.steps,
+            loss=loss,
+            done=self.step,
+            total=self.total,
+            classes=self.classes.names,
+            **more,
+        )
 
     def fit(self, report: Callable[[Progress], None] = lambda _: None) -> float:
-        """Train to the last epoch; return the best validation mIoU (of the averaged weights).
+        """Train to the end; return the best validation mIoU (of the averaged weights).
 
         Raises:
-            TrainError: the loss is no longer finite, or the run folder cannot be written.
+            TrainError: the loss is no longer finite, memory runs out, or the run folder cannot be
+                written.
         """
-        self._describe()
-        config = self.recipe.train
-        while self.epoch < config.epochs:
-            start = time.monotonic()
-            loss = self._train_epoch(report)
-            self.epoch += 1
-            scores = None
-            if self.epoch % config.validate_every == 0 or self.epoch == config.epochs:
-                scores = evaluate_network(
-                    self.model, self.val_set, self.device, self.average.module
-                )
-                if scores.miou > self.best:
-                    self.best = scores.miou
-                    best = self._checkpoint(scores, full=False)
-                    save_checkpoint(self.out / "best.safetensors", best)
-            seconds = time.monotonic() - start
-            # The log first: a kill between the two repeats the epoch and writes the same line.
-            self._log(loss, scores, seconds)
-            save_checkpoint(self.out / "last.safetensors", self._checkpoint(scores, full=True))
-            report(
-                Progress(
-                    self.epoch,
-                    config.epochs,
-                    self.steps,
-                    self.steps,
-                    loss,
-                    scores,
-                    seconds,
-                    self.classes.names,
-                )
-            )
+        self._open_folder()
+        try:
+            while not self.finished:
+                self._fit_epoch(report)
+        except torch.OutOfMemoryError as error:
+            raise TrainError(
+                f"{self.device} ran out of memory; lower train.batch or data.crop, "
+                "or raise train.accumulate"
+            ) from error
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise TrainError(
+                "BatchNorm cannot train on one picture: a process has one a part; raise "
+                "train.batch, lower train.accumulate, or set optim.freeze_batchnorm"
+            ) from error
+        finally:
+            self.folder.close()
         return self.best
+
+    def _fit_epoch(self, report: Callable[[Progress], None]) -> None:
+        """What this epoch still has, or until the run ends."""
+        start = saved = time.monotonic()
+        losses: list[float] = []
+        self.frozen.train()
+        for parts in self._steps_of_epoch():
+            loss, lr = self._train_step(parts)
+            losses.append(loss)
+            progress = self._progress(loss)
+            if self.world.is_main:
+                self.folder.add_step(step=self.step, epoch=progress.epoch, loss=loss, lr=lr)
+            report(progress)
+            row, look = self._due()
+            if not row:
+                continue
+            validation = self._validate() if look else None
+            mean, seconds = sum(losses) / len(losses), time.monotonic() - start
+            if self.world.is_main:
+                # The log first: a kill between the two repeats its steps and writes the same line.
+                self.folder.add_row(
+                    epoch=progress.epoch,
+                    step=self.step,
+                    loss=mean,
+                    seconds=seconds,
+                    lr=lr,
+                    validation=validation,
+                )
+                epoch_end = self.step % self.steps == 0
+                if epoch_end or self.finished or time.monotonic() - saved > SAVE_SECONDS:
+                    scores = validation[0] if validation else None
+                    save_checkpoint(self.folder.last, self._checkpoint(scores, full=True))
+                    saved = time.monotonic()
+            scores = validation[0] if validation else None
+            report(self._progress(mean, scores=scores, seconds=seconds, ends_row=True))
+            start, losses = time.monotonic(), []
+            if self.finished:
+                return

@@ -1,55 +1,113 @@
-"""Optimiser, poly schedule and weight averaging, from a recipe."""
+"""Optimiser, parameter groups, frozen parts and weight averaging, from a recipe."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import SGD, AdamW, Optimizer
-from torch.optim.lr_scheduler import LambdaLR
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.optim import SGD, Adam, AdamW, Optimizer
 from torch.optim.swa_utils import AveragedModel
 
-from train.models import Segmenter
-from train.recipe import OptimConfig
+from train.errors import TrainError
+from train.settings import OptimConfig
 
 
-def parameter_groups(model: Segmenter, config: OptimConfig) -> list[dict[str, Any]]:
-    """Four groups: backbone or not, decayed or not (biases and BatchNorm are not)."""
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+def _rate(name: str, parameter: nn.Parameter, config: OptimConfig) -> float:
+    part = name.split(".", 1)[0]
+    if part == "backbone":
+        return config.lr * config.backbone_factor
+    rate = config.lr * (config.decoder_factor if part == "decoder" else 1.0)
+    is_bias = name.endswith("bias") and parameter.ndim == 1
+    return rate * (config.bias_factor if is_bias else 1.0)
+
+
+def parameter_groups(model: nn.Module, config: OptimConfig) -> list[dict[str, Any]]:
+    """Groups of equal rate and decay of the parameters that are not frozen.
+
+    Biases and BatchNorm are not decayed unless `decay_all`. The order is that of the optimiser's
+    state in a checkpoint: backbone last, undecayed first.
+
+    Raises:
+        TrainError: everything is frozen.
+    """
+    groups: dict[tuple[bool, bool, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
-        key = (name.startswith("backbone."), parameter.ndim > 1)
-        groups.setdefault(key, []).append(parameter)
+        if parameter.requires_grad:
+            decayed = config.decay_all or parameter.ndim > 1
+            key = (name.startswith("backbone."), decayed, _rate(name, parameter, config))
+            groups.setdefault(key, []).append(parameter)
+    if not groups:
+        raise TrainError("optim.freeze freezes the whole network: nothing is left to train")
     return [
         {
             "params": parameters,
-            "lr": config.lr * (config.backbone_factor if backbone else 1.0),
+            "lr": rate,
+            "initial_lr": rate,
             "weight_decay": config.weight_decay if decayed else 0.0,
         }
-        for (backbone, decayed), parameters in sorted(groups.items(), key=lambda item: item[0])
+        for (_, decayed, rate), parameters in sorted(groups.items(), key=lambda item: item[0])
     ]
 
 
-def make_optimizer(model: Segmenter, config: OptimConfig) -> Optimizer:
-    """SGD with Nesterov momentum, or AdamW (Loshchilov & Hutter 2019)."""
+def make_optimizer(model: nn.Module, config: OptimConfig) -> Optimizer:
+    """The recipe's optimiser over `parameter_groups`."""
     groups = parameter_groups(model, config)
     if config.name == "sgd":
-        return SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=True)
-    return AdamW(groups, lr=config.lr)
+        nesterov = config.nesterov and config.momentum > 0
+        return SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=nesterov)
+    kind = Adam if config.name == "adam" else AdamW
+    return kind(groups, lr=config.lr, betas=config.betas)
 
 
-def make_schedule(optimizer: Optimizer, config: OptimConfig, steps: int) -> LambdaLR:
-    """Linear warm-up, then poly decay to 0 at `steps` (Liu et al. 2015, ParseNet)."""
-
-    def factor(step: int) -> float:
-        warm = min(1.0, (step + 1) / (config.warmup_steps + 1))
-        return float(warm * max(0.0, 1 - step / steps) ** config.power)
-
-    return LambdaLR(optimizer, factor)
+def _norms(model: nn.Module) -> Iterator[_BatchNorm]:
+    return (module for module in model.modules() if isinstance(module, _BatchNorm))
 
 
-def make_average(model: Segmenter, decay: float) -> AveragedModel:
+class Frozen:
+    """The parts of a network that a recipe freezes: no gradient, evaluation mode.
+
+    Raises:
+        TrainError: a name in `optim.freeze` is no part of the network.
+    """
+
+    def __init__(self, model: nn.Module, config: OptimConfig) -> None:
+        self.model = model
+        self.parts: list[nn.Module] = []
+        for name in config.freeze:
+            try:
+                self.parts.append(model.get_submodule(name))
+            except AttributeError as error:
+                known = ", ".join(child for child, _ in model.named_children())
+                raise TrainError(
+                    f"optim.freeze: the network has no part {name!r}; known: {known}, "
+                    "and the modules inside them"
+                ) from error
+        if config.freeze_batchnorm != "none":
+            scope = model if config.freeze_batchnorm == "all" else model.get_submodule("backbone")
+            self.parts += _norms(scope)
+        for part in self.parts:
+            part.requires_grad_(False)
+        if config.batchnorm_momentum > 0:
+            for norm in _norms(model):
+                norm.momentum = config.batchnorm_momentum
+
+    def add(self, part: nn.Module | None) -> None:
+        """Freeze one more part, if the network has it."""
+        if part is not None:
+            part.requires_grad_(False)
+            self.parts.append(part)
+
+    def train(self) -> None:
+        """Put the network into training mode, all but the frozen parts."""
+        self.model.train()
+        for part in self.parts:
+            part.eval()
+
+
+def make_average(model: nn.Module, decay: float) -> AveragedModel:
     """Exponential moving average of weights and BatchNorm statistics.
 
     The decay ramps up as ``(1 + n) / (10 + n)``, so that a short run is not dragged down by its
@@ -69,6 +127,7 @@ def make_average(model: Segmenter, decay: float) -> AveragedModel:
     return AveragedModel(model, multi_avg_fn=typed, use_buffers=True)
 
 
-def autocast(device: torch.device) -> torch.autocast:
-    """Mixed precision on CUDA (fp16 with loss scaling); full precision elsewhere."""
-    return torch.autocast(device.type, dtype=torch.float16, enabled=device.type == "cuda")
+def clip_gradients(model: nn.Module, limit: float) -> None:
+    """Scale all gradients so that their joint L2 norm is at most `limit` (0: leave them)."""
+    if limit > 0:
+        torch.nn.utils.clip_grad_norm_(model.parameters(), limit)

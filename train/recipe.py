@@ -10,74 +10,24 @@ import dataclasses
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from train.data.config import DataConfig
 from train.errors import TrainError
 from train.models import ModelSpec
+from train.settings import LoopConfig, LossConfig, OptimConfig
 
-
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise ValueError(message)
-
-
-@dataclass(kw_only=True, slots=True, frozen=True)
-class OptimConfig:
-    """``[optim]``: optimiser and poly schedule, ``lr * (1 - step / steps) ** power``."""
-
-    name: Literal["sgd", "adamw"] = "sgd"
-    lr: float = 0.01
-    """Learning rate of head and decoder at the schedule's start."""
-    backbone_factor: float = 0.1
-    """The backbone's learning rate as a share of `lr`."""
-    momentum: float = 0.9
-    """SGD only."""
-    weight_decay: float = 1e-4
-    """Not applied to biases and BatchNorm."""
-    warmup_steps: int = 50
-    power: float = 0.9
-
-    def __post_init__(self) -> None:
-        _require(self.name in ("sgd", "adamw"), f"name is {self.name!r}; known: ['sgd', 'adamw']")
-        _require(self.lr > 0, f"lr must be positive, got {self.lr}")
-        _require(self.backbone_factor >= 0, "backbone_factor must not be negative")
-        _require(self.weight_decay >= 0, "weight_decay must not be negative")
-        _require(self.warmup_steps >= 0, "warmup_steps must not be negative")
-
-
-@dataclass(kw_only=True, slots=True, frozen=True)
-class LossConfig:
-    """``[loss]``: cross-entropy with class weights and an auxiliary term."""
-
-    balance: Literal["none", "sqrt", "median"] = "sqrt"
-    """Class weights: none; median-frequency balancing (Eigen & Fergus 2015); or its square root."""
-    auxiliary: float = 0.4
-    """Weight of the auxiliary head's loss (PSPNet: 0.4)."""
-
-    def __post_init__(self) -> None:
-        known = ["none", "sqrt", "median"]
-        _require(self.balance in known, f"balance is {self.balance!r}; known: {known}")
-        _require(self.auxiliary >= 0, f"auxiliary must not be negative, got {self.auxiliary}")
-
-
-@dataclass(kw_only=True, slots=True, frozen=True)
-class LoopConfig:
-    """``[train]``: how long, how many, from which seed."""
-
-    epochs: int = 20
-    batch: int = 8
-    ema_decay: float = 0.998
-    """Decay of the exponential moving average of the weights; 0 switches it off."""
-    validate_every: int = 1
-    """Epochs between validations; the last epoch is always validated."""
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        _require(self.epochs >= 1, f"epochs must be at least 1, got {self.epochs}")
-        _require(self.batch >= 2, f"batch must be at least 2 (BatchNorm), got {self.batch}")
-        _require(0 <= self.ema_decay < 1, f"ema_decay must be in [0, 1), got {self.ema_decay}")
-        _require(self.validate_every >= 1, "validate_every must be at least 1")
+__all__ = [
+    "DataConfig",
+    "LoopConfig",
+    "LossConfig",
+    "ModelSpec",
+    "OptimConfig",
+    "Recipe",
+    "load_recipe",
+    "recipe_from_dict",
+]
 
 
 @dataclass(kw_only=True, slots=True, frozen=True)
@@ -104,17 +54,29 @@ def _fits(value: Any, hint: Any) -> bool:
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Literal:
         return isinstance(value, str)  # which ones: the dataclass says it, with the known ones
+    if origin in (Union, UnionType):
+        return any(_fits(value, argument) for argument in arguments)
     if origin is tuple:
-        return (
-            isinstance(value, tuple)
-            and len(value) == len(arguments)
-            and all(_fits(v, h) for v, h in zip(value, arguments, strict=True))
+        if not isinstance(value, tuple):
+            return False
+        hints = arguments
+        if len(arguments) == 2 and arguments[1] is ...:
+            hints = arguments[:1] * len(value)
+        return len(value) == len(hints) and all(
+            _fits(v, h) for v, h in zip(value, hints, strict=True)
         )
+    if hint is NoneType:
+        return value is None
     if hint is float:
         return isinstance(value, int | float) and not isinstance(value, bool)
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool)
     return isinstance(value, hint)
+
+
+def _frozen(value: Any) -> Any:
+    """Lists as tuples, also inside each other."""
+    return tuple(_frozen(v) for v in value) if isinstance(value, list | tuple) else value
 
 
 def _table(kind: type[T], values: Any, where: str) -> T:
@@ -124,11 +86,12 @@ def _table(kind: type[T], values: Any, where: str) -> T:
     for key in values:
         if key not in known:
             raise TrainError(f"{where}: unknown key {key!r}; known: {', '.join(known)}")
-    plain = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    plain = {key: _frozen(value) for key, value in values.items()}
     hints = get_type_hints(kind)
     for key, value in plain.items():
         if not _fits(value, hints[key]):
-            kind_name = getattr(hints[key], "__name__", str(hints[key]))
+            plain_type = isinstance(hints[key], type) and get_origin(hints[key]) is None
+            kind_name = hints[key].__name__ if plain_type else str(hints[key])
             raise TrainError(f"{where}: {key} must be of type {kind_name}, got {values[key]!r}")
     try:
         return kind(**plain)

@@ -10,6 +10,7 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from train.distributed import join_world, process_rank
 from train.errors import TrainError
 from train.loop import Progress as Step
 from train.loop import Trainer
@@ -37,15 +38,16 @@ class Reporter:
         self.bar.update(
             self.task,
             description=f"epoch {step.epoch}/{step.epochs}",
-            total=step.steps * step.epochs,
-            completed=step.steps * (step.epoch - 1) + step.step,
+            total=step.total,
+            completed=step.done,
             loss=step.loss,
         )
         if step.scores is not None:
             pairs = zip(step.scores.class_iou, step.classes, strict=True)
             worst = min((pair for pair in pairs if pair[0] == pair[0]), key=lambda pair: pair[0])
             self.console.print(
-                f"epoch {step.epoch:3d}/{step.epochs}  loss {step.loss:.4f}  "
+                f"epoch {step.epoch:3d}/{step.epochs}  step {step.done}/{step.total}  "
+                f"loss {step.loss:.4f}  "
                 f"val mIoU {100 * step.scores.miou:.2f} %  "
                 f"pixel accuracy {100 * step.scores.pixel_accuracy:.2f} %  "
                 f"worst {worst[1]} {100 * worst[0]:.1f} %  {step.seconds:.0f} s",
@@ -75,7 +77,7 @@ def choose_device(name: str) -> torch.device:
 @click.argument("recipe", type=click.Path(path_type=Path))
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="Data folder.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Run folder.")
-@click.option("--init", help="Backbone weights: a safetensors file, or 'torchvision'.")
+@click.option("--init", help="Start weights: a backbone's or a run's file, or 'torchvision'.")
 @click.option("--set", "overrides", multiple=True, metavar="TABLE.KEY=VALUE", help="Override.")
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, ...")
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads (default: all cores).")
@@ -90,28 +92,59 @@ def main(
     threads: int | None,
     debug: bool,
 ) -> None:
-    """Train RECIPE (a TOML file) on DATA. A run that was stopped goes on from its last epoch."""
+    """Train RECIPE (a TOML file) on DATA. A run that was stopped goes on from its last checkpoint.
+
+    Several GPUs: torchrun --nproc-per-node 8 -m train RECIPE --data DIR --out DIR
+    """
     if threads:
         torch.set_num_threads(threads)
-    console = Console()
-    chosen = choose_device(device)
+    rank = process_rank()
+    who = "" if rank == 0 else f"process {rank}: "
     trainer = None
     try:
-        trainer = Trainer(
-            load_recipe(recipe, list(overrides)), data=data, out=out, init=init, device=chosen
-        )
-        if trainer.resume():
-            click.echo(f"resuming {out} after epoch {trainer.epoch}")
-        reporter = Reporter(console)
-        with reporter.bar:
-            best = trainer.fit(reporter)
+        loaded = load_recipe(recipe, list(overrides))
+        with join_world(choose_device(device)) as (world, own):
+            trainer = Trainer(
+                loaded,
+                data=data,
+                out=out,
+                init=init,
+                device=own,
+                world=world,
+                source=recipe.read_text(),
+            )
+            best = _fit(trainer)
     except TrainError as error:
         if debug:
             raise
-        click.echo(f"error: {error}", err=True)
+        click.echo(f"{who}error: {error}", err=True)
         sys.exit(1)
     except KeyboardInterrupt:
-        epoch = trainer.epoch if trainer else 0
-        click.echo(f"stopped after epoch {epoch}; run the same command to go on", err=True)
+        if rank == 0:
+            step = trainer.step if trainer else 0
+            click.echo(f"stopped after step {step}; run the same command to go on", err=True)
         sys.exit(130)
-    click.echo(f"best validation mIoU {100 * best:.2f} %: {out / 'best.safetensors'}")
+    if rank == 0:
+        click.echo(f"best validation mIoU {100 * best:.2f} %: {trainer.folder.best}")
+
+
+def _fit(trainer: Trainer) -> float:
+    """Train, and show it on the main process's terminal."""
+    if not trainer.world.is_main:
+        trainer.resume()
+        return trainer.fit()
+    if trainer.resume():
+        click.echo(f"resuming {trainer.folder.path} after step {trainer.step} of {trainer.total}")
+    else:
+        click.echo(trainer.init_line)
+    if trainer.world.size > 1:
+        click.echo(f"{trainer.world.size} processes, each on {trainer.device.type}")
+    reporter = Reporter(Console())
+    with reporter.bar:
+        best = trainer.fit(reporter)
+    if trainer.step < trainer.total:
+        patience = trainer.recipe.train.patience
+        click.echo(
+            f"stopped early at step {trainer.step}: no better mIoU in {patience} validations"
+        )
+    return best

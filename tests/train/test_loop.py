@@ -89,6 +89,8 @@ def test_what_a_run_leaves_behind(tmp_path: Path, data: Path) -> None:
         "last.safetensors",
         "log.csv",
         "recipe.json",
+        "steps.csv",
+        "tensorboard",
     ]
     assert json.loads((tmp_path / "run" / "recipe.json").read_text())["name"] == "tiny"
     assert [bool(row["miou"]) for row in log_of(tmp_path / "run")] == [False, True, True]

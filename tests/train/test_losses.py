@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from train.data import IGNORE
 from train.losses import SegmentationLoss, class_weights
+from train.settings import LossConfig
 
 PIXELS = torch.tensor([800, 150, 50])
 
@@ -37,7 +38,7 @@ def test_the_loss_is_weighted_cross_entropy_plus_the_scaled_auxiliary() -> None:
     labels[:, :2] = IGNORE
     main, auxiliary = torch.randn(2, 3, 8, 8), torch.randn(2, 3, 8, 8)
     weights = torch.tensor([1.0, 2.0, 0.5])
-    loss = SegmentationLoss(weights, auxiliary=0.4)((main, auxiliary), labels)
+    loss = SegmentationLoss(weights, LossConfig(auxiliary=0.4))((main, auxiliary), labels)
 
     def by_hand(scores: torch.Tensor) -> float:
         logs = F.log_softmax(scores, dim=1)
@@ -56,5 +57,5 @@ def test_the_loss_is_weighted_cross_entropy_plus_the_scaled_auxiliary() -> None:
 def test_scores_of_any_stride_are_resized_to_the_labels() -> None:
     scores = torch.zeros(1, 3, 2, 2)
     scores[:, 1] = 9
-    loss = SegmentationLoss(torch.ones(3), auxiliary=0)
+    loss = SegmentationLoss(torch.ones(3), LossConfig(auxiliary=0))
     assert float(loss((scores, scores), torch.ones(1, 32, 32, dtype=torch.int64))) < 1e-3

@@ -38,12 +38,12 @@ def run(folder: Path, data: Path, *extra: str) -> Result:
 def test_a_run_prints_plain_lines_and_goes_on_where_it_ended(tmp_path: Path, data: Path) -> None:
     result = run(tmp_path, data)
     assert result.exit_code == 0, result.output
-    assert "epoch   1/1  loss" in result.output
+    assert "epoch   1/1  step 1/1  loss" in result.output
     assert "\x1b" not in result.output
     assert "best validation mIoU" in result.output
     again = run(tmp_path, data)
     assert again.exit_code == 0
-    assert "after epoch 1" in again.output
+    assert "after step 1 of 1" in again.output
 
 
 @pytest.mark.parametrize(
@@ -67,10 +67,10 @@ def test_ctrl_c_says_how_to_go_on(
     tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(trainer: Trainer, _: object) -> float:
-        trainer.epoch = 7
+        trainer.step = 7
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Trainer, "fit", interrupted)
     result = run(tmp_path, data)
     assert result.exit_code == 130
-    assert result.stderr == "stopped after epoch 7; run the same command to go on\n"
+    assert result.stderr == "stopped after step 7; run the same command to go on\n"

@@ -46,7 +46,7 @@ def test_overrides_are_toml_values_or_bare_words() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[train]\nepoch = 3", r"\[train\]: unknown key 'epoch'; known: epochs, batch"),
+        ("[train]\nepoch = 3", r"\[train\]: unknown key 'epoch'; known: epochs, iterations"),
         ("[trian]", "unknown table or key 'trian'; known: name, model"),
         ("[train]\nepochs = 0", r"\[train\]: epochs must be at least 1, got 0"),
         ("[train]\nepochs = 2.5", "epochs must be of type int, got 2.5"),
@@ -54,9 +54,9 @@ def test_overrides_are_toml_values_or_bare_words() -> None:
         ("[data]\nflip = 1", "flip must be of type bool, got 1"),
         ("[data]\nscale = [1, 2, 3]", "scale must be of type"),
         ("[data]\nscale = [2, 1]", r"scale must be \[low, high\]"),
-        ("[data]\ncrop = 32", "crop must be at least 64, got 32"),
+        ("[data]\ncrop = 31", r"crop must be at least \d+"),
         ("[optim]\nlr = -1", "lr must be positive"),
-        ('[optim]\nname = "adam"', "name is 'adam'; known"),
+        ('[optim]\nname = "lion"', "name is 'lion'; known"),
         ('[loss]\nbalance = "log"', "balance is 'log'; known"),
         ('[model]\nhead = "fpn"', r"\[model\]: head is 'fpn'; known"),
         ("model = 5", r"\[model\]: must be a table"),

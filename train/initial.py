@@ -1,0 +1,102 @@
+"""What a run's weights start from: ``--init``.
+
+Three kinds: a bare backbone's file, "torchvision" (both are `train.models`' business), or one of
+our checkpoints, whose whole network is taken over. Where its class list is another one, what
+belongs to a class both have goes with the class; the rest of those layers stays random.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from streamseg.palette import Palette
+from train.checkpoint import HEADER_KEY, load_checkpoint, part
+from train.errors import TrainError
+from train.models import ModelSpec, Segmenter, build_model, load_backbone_weights
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Whether a file is a checkpoint of ours: safetensors with our header."""
+    if not path.is_file():
+        return False
+    try:
+        with safe_open(path, framework="pt") as file:
+            return HEADER_KEY in (file.metadata() or {})
+    except (SafetensorError, OSError):
+        return False
+
+
+def class_axes(spec: ModelSpec) -> dict[str, int]:
+    """The tensors whose size depends on the number of classes, and along which axis.
+
+    Found by building the network's outline for two numbers of classes: true of every network.
+    """
+    with torch.device("meta"):
+        few, more = (
+            build_model(dataclasses.replace(spec, classes=classes)).state_dict()
+            for classes in (2, 3)
+        )
+    return {
+        key: axis
+        for key, value in few.items()
+        for axis in range(value.ndim)
+        if value.shape[axis] != more[key].shape[axis]
+    }
+
+
+def _with_shared_classes(
+    own: Tensor, loaded: Tensor, axis: int, names: Palette, before: Palette
+) -> Tensor:
+    """`own` with the slices of all classes that both lists name taken from `loaded`."""
+    result = own.clone()
+    for index, name in enumerate(names.names):
+        if name in before.names:
+            result.select(axis, index).copy_(loaded.select(axis, before.names.index(name)))
+    return result
+
+
+def _load_whole(model: Segmenter, path: Path, classes: Palette) -> str:
+    saved = load_checkpoint(path)
+    loaded, own = part(saved.tensors, "model"), model.state_dict()
+    same = saved.classes.names == classes.names
+    axes = {} if same else class_axes(model.spec)
+    odd = [key for key in own if key not in loaded] + [key for key in loaded if key not in own]
+    odd += [
+        key
+        for key, value in own.items()
+        if key in loaded and key not in axes and loaded[key].shape != value.shape
+    ]
+    if odd:
+        raise TrainError(
+            f"{path}: holds another network than the recipe's [model]: {len(odd)} tensors differ "
+            f"(first: {odd[0]}); give --init a checkpoint of the same network"
+        )
+    for key, axis in axes.items():
+        loaded[key] = _with_shared_classes(own[key], loaded[key], axis, classes, saved.classes)
+    model.load_state_dict(loaded)
+    if same:
+        return f"starting from the whole network of {path}"
+    kept = [name for name in classes.names if name in saved.classes.names]
+    return (
+        f"starting from the network of {path}; its classifier is replaced: {len(classes)} classes "
+        f"for {len(saved.classes)}, kept by name: {', '.join(kept) or 'none'}"
+    )
+
+
+def initialise(model: Segmenter, source: Path | str | None, classes: Palette) -> str:
+    """Load what `source` names into a fresh network; returns one line that says what was done.
+
+    Raises:
+        TrainError: no such file, none of ours and no backbone's, or of another network.
+    """
+    if source is None:
+        return "starting from random weights"
+    if source != "torchvision" and is_checkpoint(Path(source)):
+        return _load_whole(model, Path(source), classes)
+    load_backbone_weights(model.backbone, source)
+    return f"starting from backbone weights: {source}"

@@ -1,0 +1,182 @@
+"""What a run leaves behind, but for its checkpoints: recipe, environment, logs, TensorBoard.
+
+``docs/training.md`` describes every file. Knows nothing about networks or training.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TextIO
+
+from train.errors import TrainError
+from train.metrics import Scores
+
+LOG_COLUMNS = (
+    "epoch",
+    "step",
+    "loss",
+    "seconds",
+    "lr",
+    "val_loss",
+    "miou",
+    "mean_accuracy",
+    "pixel_accuracy",
+    "fw_iou",
+)
+"""Columns of ``log.csv`` before those of the classes."""
+STEP_COLUMNS = ("step", "epoch", "loss", "lr")
+"""Columns of ``steps.csv``."""
+
+
+def class_columns(names: Iterable[str]) -> list[str]:
+    """A column name for each class; one that is taken gets ``class`` before it."""
+    return [f"class {name}" if name in LOG_COLUMNS else name for name in names]
+
+
+def _kept_rows(path: Path, step: int) -> list[dict[str, str]]:
+    """The rows of a log that belong to steps up to `step`; what a kill cut off is left out."""
+    if not path.is_file():
+        return []
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    complete = (row for row in rows if all(value is not None for value in row.values()))
+    return [row for row in complete if int(row.get("step") or 0) <= step]
+
+
+def _write_rows(path: Path, columns: Iterable[str], rows: Iterable[dict[str, Any]]) -> None:
+    partial = path.with_name(path.name + ".part")
+    with partial.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(columns), extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+    partial.replace(path)
+
+
+class RunFolder:
+    """Writes a run's logs; `open` before the first step, `close` after the last.
+
+    Args:
+        path: the folder; made if need be.
+        classes: class names, in index order.
+        tensorboard: also write TensorBoard events.
+    """
+
+    def __init__(self, path: Path, *, classes: tuple[str, ...], tensorboard: bool) -> None:
+        self.path = path
+        self.best = path / "best.safetensors"
+        self.last = path / "last.safetensors"
+        self._classes, self._tensorboard = classes, tensorboard
+        self._columns = [*LOG_COLUMNS, *class_columns(classes)]
+        self._rows: list[dict[str, Any]] = []
+        self._steps: TextIO | None = None
+        self._events: Any = None
+
+    def open(
+        self, *, recipe: dict[str, Any], source: str | None, environment: dict[str, Any], step: int
+    ) -> None:
+        """Describe the run, and take the logs back to `step`, after which they go on.
+
+        Args:
+            recipe: the resolved recipe.
+            source: the TOML file's text, as given.
+            environment: where and on what it runs.
+            step: optimiser steps done.
+
+        Raises:
+            TrainError: the folder cannot be written, or TensorBoard is not installed.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            (self.path / "recipe.json").write_text(json.dumps(recipe, indent=2) + "\n")
+            (self.path / "environment.json").write_text(json.dumps(environment, indent=2) + "\n")
+            if source is not None:
+                (self.path / "recipe.toml").write_text(source)
+            self._rows = [dict(row) for row in _kept_rows(self.path / "log.csv", step)]
+            steps = self.path / "steps.csv"
+            _write_rows(steps, STEP_COLUMNS, _kept_rows(steps, step))
+            self._steps = steps.open("a", newline="")
+        except OSError as error:
+            raise TrainError(
+                f"{self.path}: cannot be written ({error.strerror}); choose another --out"
+            ) from error
+        if self._tensorboard:
+            self._events = _event_writer(self.path / "tensorboard", step)
+
+    def add_step(self, *, step: int, epoch: int, loss: float, lr: float) -> None:
+        """One optimiser step."""
+        assert self._steps is not None, "open comes first"
+        csv.writer(self._steps).writerow([step, epoch, f"{loss:.6g}", f"{lr:.6g}"])
+        if self._events is not None:
+            self._events.add_scalar("train/loss", loss, step)
+            self._events.add_scalar("train/lr", lr, step)
+
+    def add_row(
+        self,
+        *,
+        epoch: int,
+        step: int,
+        loss: float,
+        seconds: float,
+        lr: float,
+        validation: tuple[Scores, float] | None,
+    ) -> None:
+        """The end of an epoch or a validation: a row of ``log.csv``, written whole or not at all.
+
+        Everything logged before is on disk when this returns: a checkpoint may follow.
+
+        Raises:
+            TrainError: the folder cannot be written.
+        """
+        row: dict[str, Any] = {"epoch": epoch, "step": step, "loss": f"{loss:.5f}"}
+        row |= {"seconds": f"{seconds:.1f}", "lr": f"{lr:.6g}"}
+        if validation is not None:
+            scores, val_loss = validation
+            values = {
+                "val_loss": val_loss,
+                "miou": scores.miou,
+                "mean_accuracy": scores.mean_accuracy,
+                "pixel_accuracy": scores.pixel_accuracy,
+                "fw_iou": getattr(scores, "frequency_weighted_iou", float("nan")),
+            }
+            names = class_columns(self._classes)
+            by_class = dict(zip(names, scores.class_iou, strict=True))
+            row |= {name: f"{value:.5f}" for name, value in (values | by_class).items()}
+            self._events_of(values, by_class, step)
+        self._rows.append(row)
+        try:
+            if self._steps is not None:
+                self._steps.flush()
+            _write_rows(self.path / "log.csv", self._columns, self._rows)
+        except OSError as error:
+            raise TrainError(f"{self.path}: cannot be written ({error.strerror})") from error
+
+    def _events_of(self, values: dict[str, float], by_class: dict[str, float], step: int) -> None:
+        if self._events is None:
+            return
+        for name, value in values.items():
+            self._events.add_scalar(f"val/{name}", value, step)
+        for name, value in by_class.items():
+            if value == value:  # a class that validation does not have is NaN
+                self._events.add_scalar(f"val_iou/{name}", value, step)
+        self._events.flush()
+
+    def close(self) -> None:
+        """Write out what is buffered."""
+        if self._steps is not None:
+            self._steps.close()
+        if self._events is not None:
+            self._events.close()
+
+
+def _event_writer(path: Path, step: int) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise TrainError(
+            "tensorboard is not installed: pip install tensorboard, or set train.tensorboard=false"
+        ) from error
+    # purge: what a killed run wrote after the checkpoint is not shown
+    return SummaryWriter(str(path), purge_step=step + 1)
