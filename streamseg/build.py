@@ -65,7 +65,7 @@ class Builder:
         cache: EngineCache,
         machine: Machine,
         watcher: Watcher,
-        incumbent: Callable[[], tuple[str, Engine] | None] = lambda: None,
+        incumbent: Callable[[EngineKey], tuple[str, Engine] | None] = lambda _: None,
         *,
         round_seconds: float = 0.4,
     ) -> None:
@@ -129,7 +129,7 @@ class Builder:
                 graph, request.header, request.config, progress=self.watcher.progress
             )
             seconds = time.perf_counter() - start
-            proof = self._prove(request, payload)
+            proof = self._prove(request, key, payload)
             header = EngineHeader(
                 key=key,
                 model=request.header.name,
@@ -145,7 +145,7 @@ class Builder:
     def _say_waiting(self) -> None:
         self.watcher.notice("another process builds this engine: waiting for it")
 
-    def _prove(self, request: BuildRequest, payload: bytes) -> Proof:
+    def _prove(self, request: BuildRequest, key: EngineKey, payload: bytes) -> Proof:
         """Measure a built engine.
 
         Raises:
@@ -179,7 +179,7 @@ class Builder:
                 Runner(name="ONNX Runtime fp32", engine=reference, batches=(1,)),
                 Runner(name=name, engine=engine, batches=request.config.profile.batch),
             ]
-            if not request.allow_slower and (incumbent := self.incumbent()) is not None:
+            if not request.allow_slower and (incumbent := self.incumbent(key)) is not None:
                 title, opened = incumbent
                 stack.enter_context(opened)
                 runners.append(Runner(name=title, engine=opened, batches=(opened.spec.batch,)))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from streamseg import __version__
+from streamseg.cli_engines import COMMANDS
 from streamseg.errors import StreamsegError
 
 if TYPE_CHECKING:
@@ -301,3 +302,7 @@ def _finish(stats: Stats, json_target: str | None, quiet: bool) -> None:
         write_json(stats, json_target)
     if not quiet and json_target != "-":
         print_stats(stats)
+
+
+for _command in COMMANDS:
+    main.add_command(debug_option(_command))

@@ -124,7 +124,7 @@ def open_engine(
         UsageError: no such model or backend, or threads or batch below 1.
     """
     # Here, not at the top: `streamseg --help` must not wait for onnxruntime to load.
-    from streamseg.selection import choose_engine
+    from streamseg.choice import choose_engine
 
     return choose_engine(
         model,

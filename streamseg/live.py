@@ -12,12 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from streamseg.buildrequest import Watcher
+from streamseg.choice import check_choice, choose_engine, size_matters
 from streamseg.composite import Mode
 from streamseg.engine import BackendName, PrecisionName
 from streamseg.job import DrawOptions, Job, OnProgress, Size, network_size
 from streamseg.modelfile import find_model, read_header
 from streamseg.notices import Notices
-from streamseg.selection import check_choice, choose_engine, size_matters
 from streamseg.stats import RunClock, Stats
 from streamseg.video.live import open_live
 from streamseg.video.source import Source

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn
@@ -217,7 +218,16 @@ def write_json(stats: Stats, target: str) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    text = json.dumps(stats.as_dict(), indent=2) + "\n"
+    write_json_values(stats.as_dict(), target)
+
+
+def write_json_values(values: Mapping[str, Any], target: str) -> None:
+    """Plain values as JSON, as `write_json`.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    text = json.dumps(values, indent=2) + "\n"
     if target == "-":
         sys.stdout.write(text)
         return

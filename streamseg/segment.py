@@ -16,12 +16,12 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from streamseg.buildrequest import Watcher
+from streamseg.choice import check_choice, choose_engine
 from streamseg.composite import Mode
 from streamseg.engine import BackendName, PrecisionName, cpu_threads
 from streamseg.job import DrawOptions, Job, OnProgress, Size, network_size
 from streamseg.modelfile import find_model, read_header
 from streamseg.notices import Notices
-from streamseg.selection import check_choice, choose_engine
 from streamseg.stats import RunClock, Stats
 from streamseg.video.file import FileSource
 from streamseg.video.writer import EncoderOptions, OutputPath

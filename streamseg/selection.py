@@ -9,11 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
-from pathlib import Path
-from typing import get_args
 
 from streamseg.backends.base import BuildConfig, Precision, Profile
-from streamseg.backends.names import BACKENDS, TITLES, Machine, find_backend
+from streamseg.backends.names import TITLES, Machine, find_backend
 from streamseg.build import Builder
 from streamseg.buildrequest import BuildRequest, Watcher
 from streamseg.cache import EngineCache
@@ -25,9 +23,9 @@ from streamseg.candidates import (
     find_candidates,
 )
 from streamseg.engine import Engine, cpu_threads
+from streamseg.enginekey import EngineKey
 from streamseg.errors import CacheError, EngineError, StreamsegError, UsageError
 from streamseg.gate import GateError
-from streamseg.modelfile import find_model, read_header
 from streamseg.smallerbatch import SmallerBatches
 
 
@@ -90,6 +88,18 @@ class Selector:
             low_latency=wanted.low_latency,
         )
         return Chosen(engine=engine, precision="fp32", reason=reason)
+
+    def incumbent(self, key: EngineKey) -> tuple[str, Engine] | None:
+        """The engine that one of this key would replace, with its name; None for ONNX Runtime.
+
+        Raises:
+            StreamsegError: it cannot be opened.
+        """
+        for candidate in find_candidates(self.wanted, self.cache, self.machine):
+            # Against itself, built anew, an engine would win every second time.
+            if candidate.invalid is None and candidate.speedup > 1 and candidate.key != key:
+                return f"{candidate.title} ({candidate.path.name})", self._open(candidate).engine
+        return None
 
     def _auto(self) -> Chosen:
         reason = "no faster engine is built"
@@ -257,64 +267,3 @@ class Selector:
         )
         reason = f"{candidate.speedup:.2f} times as fast as ONNX Runtime fp32 when it was built"
         return Chosen(engine=engine, precision=header.key.config.precision, reason=reason)
-
-
-def choose_engine(
-    model: str | Path,
-    *,
-    backend: str = "auto",
-    precision: Precision | None = None,
-    size: tuple[int, int] | None = None,
-    threads: int | None = None,
-    batch: int | None = None,
-    low_latency: bool = False,
-    build: bool = True,
-    watcher: Watcher | None = None,
-) -> Chosen:
-    """Find a model and open the engine for it; see `streamseg.engine.open_engine`.
-
-    Raises:
-        StreamsegError: see there.
-    """
-    check_choice(backend, precision)
-    for name, value in (("threads", threads), ("batch", batch)):
-        if value is not None and value < 1:
-            raise UsageError(f"{name} must be at least 1, got {value}")
-    path = find_model(model)
-    header = read_header(path)
-    wanted = Wanted(
-        model=path,
-        header=header,
-        backend=backend,
-        precision=precision,
-        size=size or header.default_size,
-        threads=threads,
-        batch=batch,
-        low_latency=low_latency,
-        build=build,
-    )
-    return Selector(wanted, watcher=watcher).choose()
-
-
-def check_choice(backend: str, precision: str | None) -> None:
-    """Refuse names that are none.
-
-    Raises:
-        UsageError: an unknown backend or precision; the message lists the known ones.
-    """
-    if backend != "auto" and backend not in BACKENDS:
-        raise UsageError(f"unknown backend {backend!r}; known: auto, {', '.join(BACKENDS)}")
-    if precision is not None and precision not in get_args(Precision):
-        known = ", ".join(get_args(Precision))
-        raise UsageError(f"unknown precision {precision!r}; known: {known}")
-
-
-def size_matters(backend: str) -> bool:
-    """Whether the engine that `choose_engine` opens may depend on the frames' size."""
-    if backend == "onnxruntime":
-        return False
-    try:
-        any_built = bool(EngineCache().entries())
-    except CacheError:
-        any_built = False
-    return backend != "auto" or any_built or find_spec("tensorrt") is not None

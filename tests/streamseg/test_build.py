@@ -145,7 +145,7 @@ def test_a_new_engine_must_beat_the_one_it_would_replace(
 
     quick = FakeEngine()
     behaviour.infer_seconds = 0.01  # faster than ONNX Runtime at batch 4, slower than the other
-    builder.incumbent = lambda: ("the old engine", quick)
+    builder.incumbent = lambda _: ("the old engine", quick)
     with pytest.raises(GateError, match="no faster than the old engine, which it would replace"):
         builder.build(request(slow_model))
     assert quick.closed
