@@ -1,7 +1,7 @@
 """What a run's weights start from: ``--init``.
 
-Three kinds: a bare backbone's file, "torchvision" (both are `train.models`' business), or one of
-our checkpoints, whose whole network is taken over. Where its class list is another one, what
+A bare backbone's file or torchvision's weights (both are `train.models`' business), or one of our
+checkpoints, whose whole network is taken over. Where its class list is another one, what
 belongs to a class both have goes with the class; the rest of those layers stays random.
 """
 
@@ -17,7 +17,15 @@ from torch import Tensor
 from streamseg.palette import Palette
 from train.checkpoint import HEADER_KEY, load_checkpoint, part
 from train.errors import TrainError
-from train.models import ModelSpec, Segmenter, build_model, load_backbone_weights
+from train.models import (
+    ModelSpec,
+    Segmenter,
+    build_model,
+    load_backbone_weights,
+    load_pretrained_deeplabv3,
+)
+
+TORCHVISION_DEEPLABV3 = "torchvision:deeplabv3"
 
 
 def is_checkpoint(path: Path) -> bool:
@@ -91,12 +99,23 @@ def _load_whole(model: Segmenter, path: Path, classes: Palette) -> str:
 def initialise(model: Segmenter, source: Path | str | None, classes: Palette) -> str:
     """Load what `source` names into a fresh network; returns one line that says what was done.
 
+    Args:
+        model: just built.
+        source: one of our checkpoints (``best.safetensors``): the whole network;
+            ``torchvision:deeplabv3``: the whole of torchvision's DeepLabV3, trained on COCO with
+            Pascal VOC's classes; ``torchvision`` or a file of backbone weights: see
+            `train.models.load_backbone_weights`; None: nothing.
+        classes: what the network is to tell apart.
+
     Raises:
         TrainError: no such file, none of ours and no backbone's, or of another network.
     """
     if source is None:
         return "starting from random weights"
-    if source != "torchvision" and is_checkpoint(Path(source)):
+    if source == TORCHVISION_DEEPLABV3:
+        load_pretrained_deeplabv3(model, model.backbone)
+        return f"starting from the whole network of {source}; its classifier fits 21 classes only"
+    if is_checkpoint(Path(source)):
         return _load_whole(model, Path(source), classes)
     load_backbone_weights(model.backbone, source)
     return f"starting from backbone weights: {source}"

@@ -139,7 +139,7 @@ class RunFolder:
                 "miou": scores.miou,
                 "mean_accuracy": scores.mean_accuracy,
                 "pixel_accuracy": scores.pixel_accuracy,
-                "fw_iou": getattr(scores, "frequency_weighted_iou", float("nan")),
+                "fw_iou": scores.frequency_weighted_iou,
             }
             names = class_columns(self._classes)
             by_class = dict(zip(names, scores.class_iou, strict=True))

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from train.data import SegmentationData, open_dataset
-from train.data.transforms import training_augmentation
+from train.data import SegmentationData, training_set, validation_set
 from train.errors import TrainError
 from train.recipe import Recipe
 
 
 def open_splits(recipe: Recipe, data: Path) -> tuple[SegmentationData, SegmentationData]:
-    """The training split, augmented, and the validation split, whole.
+    """The training split, augmented, and the validation split, as ``[data]`` says.
 
     Raises:
         TrainError: they cannot be read, are smaller than a batch, or have no labelled pixel.
     """
-    config = recipe.data
-    augment = training_augmentation(
-        crop=config.crop, scale=config.scale, flip=config.flip, jitter=config.jitter
-    )
-    train = open_dataset(config.layout, data, "train", augment=augment, seed=recipe.train.seed)
-    val = open_dataset(config.layout, data, "val")
+    train = training_set(recipe.data, data, seed=recipe.train.seed)
+    val = validation_set(recipe.data, data)
     if len(train) < recipe.train.batch:
         raise TrainError(
             f"{data}: {len(train)} training pictures are fewer than one batch "
