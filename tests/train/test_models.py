@@ -52,7 +52,7 @@ def test_training_adds_the_auxiliary_scores() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"head": "fpn"}, r"head is 'fpn'; known: \['ppm'\]"),
+        ({"head": "fpn"}, r"head is 'fpn'; known: \['ppm', 'aspp'"),
         ({"backbone": "resnet"}, "backbone is 'resnet'; known"),
         ({"output_stride": 4}, "output_stride is 4; known"),
         ({"decoder_depth": 0}, "decoder_depth must be at least 1, got 0"),

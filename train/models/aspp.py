@@ -7,6 +7,7 @@ channels, h and w the feature map's size.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -80,17 +81,13 @@ class DeepLabV3Head(nn.Module):
 
     def _image_features(self, x_NChw: Tensor) -> Tensor:
         pooled = x_NChw.mean(dim=(2, 3), keepdim=True)
-        if self.training and x_NChw.shape[0] == 1:
-            # One value a channel has no variance: BatchNorm cannot train on it, its running
-            # statistics serve instead.
-            conv, norm, relu = self.pooling
-            frozen = nn.functional.batch_norm(
-                conv(pooled), norm.running_mean, norm.running_var, norm.weight, norm.bias,
-                eps=norm.eps,
-            )  # fmt: skip
-            image: Tensor = relu(frozen)
-        else:
-            image = self.pooling(pooled)
+        norm = cast(nn.BatchNorm2d, self.pooling[1])
+        # One value a channel has no variance: BatchNorm cannot train on a batch of one picture
+        # here, its running statistics serve instead.
+        training = norm.training
+        norm.train(training and x_NChw.shape[0] > 1)
+        image: Tensor = self.pooling(pooled)
+        norm.train(training)
         return image.expand(-1, -1, x_NChw.shape[2], x_NChw.shape[3])
 
     def forward(self, x_NChw: Tensor) -> Tensor:

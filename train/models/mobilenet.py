@@ -5,18 +5,22 @@ Shape legend: N batch, C channels, H and W the input size in pixels.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Literal, TypeAlias, cast
 
 from torch import Tensor, nn
 from torchvision.models import mobilenet_v2, mobilenet_v3_large, mobilenet_v3_small
 
+DilationRule: TypeAlias = Literal["keep", "dilate"]
+"""Whether the block that loses its stride keeps the dilation it was trained with."""
 
-def dilate(blocks: Iterable[nn.Module], output_stride: int) -> None:
+
+def dilate(blocks: Iterable[nn.Module], output_stride: int, rule: DilationRule = "keep") -> None:
     """Take strides beyond `output_stride` out of inverted-residual blocks, in place.
 
-    What follows a stride that was taken out is dilated instead (Chen et al. 2017), by torchvision's
-    rule: the block that lost its stride keeps the dilation it was trained with. Only depthwise
-    convolutions see space, so only they change; kernels of 3 and 5 both keep their maps' size.
+    What follows a stride that was taken out is dilated instead (Chen et al. 2017); the block that
+    lost it keeps the dilation it was trained with (`rule` "keep") or has the new one. Only
+    depthwise convolutions see space, so only they change; kernels of 3 and 5 keep the maps' size.
     """
     stride, dilation = 2, 1
     for block in blocks:
@@ -29,6 +33,8 @@ def dilate(blocks: Iterable[nn.Module], output_stride: int) -> None:
                 depthwise.stride = (1, 1)
             else:
                 stride *= 2
+        if rule == "dilate":
+            previous = dilation
         padding = previous * (depthwise.kernel_size[0] // 2)
         depthwise.dilation = (previous, previous)
         depthwise.padding = (padding, padding)
@@ -48,24 +54,28 @@ class MobileNetBackbone(nn.Module):
     """
 
     name: str
-
+    build: Callable[[], nn.Module]
+    """torchvision's constructor."""
     low_channels: int
     aux_channels: int
     out_channels: int
+    last_channels: int
+    """Of the 1x1 layer at the end."""
     low_index: int
     aux_index: int
 
-    last_channels: int
-    """Of the 1x1 layer at the end."""
-
     def __init__(
-        self, features: nn.Sequential, *, output_stride: int = 16, last_conv: bool = False
+        self,
+        *,
+        output_stride: int = 16,
+        last_conv: bool = False,
+        dilation_rule: DilationRule = "keep",
     ) -> None:
         super().__init__()
         if output_stride not in (8, 16, 32):
             raise ValueError(f"output_stride must be 8, 16 or 32, got {output_stride}")
-        blocks = list(features)
-        dilate(blocks[1:-1], output_stride)
+        blocks = list(cast(nn.Sequential, type(self).build().features))
+        dilate(blocks[1:-1], output_stride, dilation_rule)
         self.features = nn.Sequential(*(blocks if last_conv else blocks[:-1]))
         if last_conv:
             self.out_channels = self.last_channels
@@ -87,41 +97,22 @@ class MobileNetBackbone(nn.Module):
 class MobileNetV2Backbone(MobileNetBackbone):
     """MobileNetV2 (Sandler et al. 2018): low 24, aux 96, out 320 channels."""
 
-    low_channels, aux_channels, out_channels = 24, 96, 320
+    name, build = "mobilenet_v2", staticmethod(mobilenet_v2)
+    low_channels, aux_channels, out_channels, last_channels = 24, 96, 320, 1280
     low_index, aux_index = 3, 13
-
-    last_channels = 1280
-    name = "mobilenet_v2"
-
-    def __init__(self, *, output_stride: int = 16, last_conv: bool = False) -> None:
-        super().__init__(mobilenet_v2().features, output_stride=output_stride, last_conv=last_conv)
 
 
 class MobileNetV3LargeBackbone(MobileNetBackbone):
     """MobileNetV3-large (Howard et al. 2019): low 24, aux 112, out 160 channels."""
 
-    low_channels, aux_channels, out_channels = 24, 112, 160
+    name, build = "mobilenet_v3_large", staticmethod(mobilenet_v3_large)
+    low_channels, aux_channels, out_channels, last_channels = 24, 112, 160, 960
     low_index, aux_index = 3, 12
-
-    last_channels = 960
-    name = "mobilenet_v3_large"
-
-    def __init__(self, *, output_stride: int = 16, last_conv: bool = False) -> None:
-        super().__init__(
-            mobilenet_v3_large().features, output_stride=output_stride, last_conv=last_conv
-        )
 
 
 class MobileNetV3SmallBackbone(MobileNetBackbone):
     """MobileNetV3-small (Howard et al. 2019): low 16, aux 48, out 96 channels."""
 
-    low_channels, aux_channels, out_channels = 16, 48, 96
+    name, build = "mobilenet_v3_small", staticmethod(mobilenet_v3_small)
+    low_channels, aux_channels, out_channels, last_channels = 16, 48, 96, 576
     low_index, aux_index = 1, 8
-
-    last_channels = 576
-    name = "mobilenet_v3_small"
-
-    def __init__(self, *, output_stride: int = 16, last_conv: bool = False) -> None:
-        super().__init__(
-            mobilenet_v3_small().features, output_stride=output_stride, last_conv=last_conv
-        )

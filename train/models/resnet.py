@@ -10,8 +10,9 @@ from typing import Literal, TypeAlias, cast
 from torch import Tensor, nn
 from torchvision.models import resnet18, resnet34, resnet50, resnet101
 
+from train.models.mobilenet import DilationRule
+
 BlockStrides: TypeAlias = Literal["resnet", "deeplab"]
-DilationRule: TypeAlias = Literal["pspnet", "torchvision"]
 
 RESNETS = {"resnet18": resnet18, "resnet34": resnet34, "resnet50": resnet50, "resnet101": resnet101}
 
@@ -58,9 +59,9 @@ class ResNetBackbone(nn.Module):
             (torchvision; what report 004 did). ``deeplab``: as in DeepLabV3's figure 3, block 1 and
             block 2 end with stride 2 and block 3 has none, so that layer3 sees more context;
             output stride 16 only. Its low features are those before block 1's stride.
-        dilation_rule: whether the first block of a dilated layer is dilated too (``pspnet``, as in
-            its authors' code and report 000) or keeps the dilation it was trained with
-            (``torchvision``; its pretrained DeepLabV3 needs it).
+        dilation_rule: whether the first block of a dilated layer is dilated too (``dilate``, as in
+            PSPNet's code and report 000) or keeps the dilation it was trained with (``keep``; the
+            weights of torchvision's pretrained DeepLabV3 need it).
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class ResNetBackbone(nn.Module):
         output_stride: int = 16,
         multi_grid: tuple[int, int, int] = (1, 1, 1),
         block_strides: BlockStrides = "resnet",
-        dilation_rule: DilationRule = "pspnet",
+        dilation_rule: DilationRule = "dilate",
     ) -> None:
         super().__init__()
         if output_stride not in (8, 16, 32):
@@ -110,7 +111,7 @@ class ResNetBackbone(nn.Module):
                 set_stride(layer[0], 1)
             for index, block in enumerate(layer):
                 grid = multi_grid[index % 3] if layer is self.layer4 else 1
-                kept = previous if rule == "torchvision" and index == 0 else rate
+                kept = previous if rule == "keep" and index == 0 else rate
                 set_dilation(block, kept * grid, rate * grid)
             previous = rate
 

@@ -18,7 +18,7 @@ from train.models.decoder import SkipDecoder
 from train.models.heads import HEADS, RATED, build_head
 from train.models.layers import conv_bn_relu, resize_like
 from train.models.ocr import OcrHead
-from train.models.resnet import RESNETS, BlockStrides, DilationRule
+from train.models.resnet import RESNETS, BlockStrides
 
 
 @dataclass(kw_only=True, slots=True, frozen=True)
@@ -34,8 +34,9 @@ class ModelSpec:
     """ResNet: factors on the dilation of layer4's blocks (DeepLabV3)."""
     block_strides: BlockStrides = "resnet"
     """ResNet: where the strides lie; see `ResNetBackbone`."""
-    dilation_rule: DilationRule = "pspnet"
-    """ResNet: whether the first block of a dilated layer is dilated."""
+    dilation_rule: Literal["auto", "keep", "dilate"] = "auto"
+    """Whether the block that lost its stride keeps its dilation; auto: a MobileNet's does, a
+    ResNet's does not (PSPNet)."""
     last_conv: bool = False
     """MobileNet: keep the 1x1 layer before the classifier (1280, 960 or 576 channels)."""
     head: str = "ppm"
@@ -65,7 +66,7 @@ class ModelSpec:
             ("decoder", self.decoder, ["none", "skip"]),
             ("output_stride", self.output_stride, [8, 16, 32]),
             ("block_strides", self.block_strides, ["resnet", "deeplab"]),
-            ("dilation_rule", self.dilation_rule, ["pspnet", "torchvision"]),
+            ("dilation_rule", self.dilation_rule, ["auto", "keep", "dilate"]),
             ("label_stride", self.label_stride, [1, 2, 4, 8]),
             ("head_kernel", self.head_kernel, [1, 3]),
         ):
@@ -188,14 +189,12 @@ def at_scale(pictures_NCHW: Tensor, scale: float) -> Tensor:
 
 
 def _backbone_options(spec: ModelSpec) -> dict[str, Any]:
+    options: dict[str, Any] = {"output_stride": spec.output_stride}
+    if spec.dilation_rule != "auto":
+        options["dilation_rule"] = spec.dilation_rule
     if spec.backbone in RESNETS:
-        return {
-            "output_stride": spec.output_stride,
-            "multi_grid": spec.multi_grid,
-            "block_strides": spec.block_strides,
-            "dilation_rule": spec.dilation_rule,
-        }
-    return {"output_stride": spec.output_stride, "last_conv": spec.last_conv}
+        return options | {"multi_grid": spec.multi_grid, "block_strides": spec.block_strides}
+    return options | {"last_conv": spec.last_conv}
 
 
 def normalise(pictures: Tensor) -> Tensor:

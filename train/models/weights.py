@@ -7,6 +7,7 @@ and it is folded into the first convolution here, so that nothing else has to kn
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import cast
 
@@ -37,6 +38,9 @@ TORCHVISION = {
 DEEPLABV3 = {
     "resnet50": tv.segmentation.DeepLabV3_ResNet50_Weights.COCO_WITH_VOC_LABELS_V1,
     "resnet101": tv.segmentation.DeepLabV3_ResNet101_Weights.COCO_WITH_VOC_LABELS_V1,
+    "mobilenet_v3_large": (
+        tv.segmentation.DeepLabV3_MobileNet_V3_Large_Weights.COCO_WITH_VOC_LABELS_V1
+    ),
 }
 """Whole DeepLabV3 networks, trained on COCO with Pascal VOC's 21 classes, by backbone."""
 
@@ -147,6 +151,8 @@ def rename_deeplabv3(state: State) -> State:
     renamed: State = {}
     for key, value in state.items():
         prefix = next((p for p in prefixes if key.startswith(p)), None)
+        if re.match(r"backbone\.\d", key):  # torchvision takes a MobileNet's features apart
+            key = key.replace("backbone.", "backbone.features.", 1)
         renamed[key if prefix is None else prefixes[prefix] + key.removeprefix(prefix)] = value
     return renamed
 
@@ -154,9 +160,10 @@ def rename_deeplabv3(state: State) -> State:
 def load_pretrained_deeplabv3(model: nn.Module, backbone: Backbone) -> None:
     """torchvision's DeepLabV3 (COCO with VOC's classes) into a `Segmenter`; new classifier.
 
-    The network must be ``deeplabv3`` with head_kernel 3, 256 head channels, rates 12, 24, 36,
-    output stride 8 and dilation_rule ``torchvision``; `classifier` and the auxiliary classifier
-    stay random unless the class list is VOC's (21 classes).
+    The network must have the ``deeplabv3`` head with head_kernel 3, 256 channels and rates 12, 24,
+    36; a ResNet output stride 8 and dilation_rule ``keep``; MobileNetV3-large stride 16,
+    ``dilate``, `last_conv` and no auxiliary head. `classifier` and the auxiliary classifier stay
+    random unless there are VOC's 21 classes.
 
     Raises:
         TrainError: no such weights for this backbone, no network, or another architecture.
