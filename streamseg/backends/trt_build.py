@@ -146,21 +146,24 @@ def _in_thread(work: Callable[[], BuiltPlan | None], watch: Watch) -> BuiltPlan 
     """Do the work in a thread and wait for it; an interrupt stops the build and is raised."""
     results: list[BuiltPlan | None] = []
     errors: list[BaseException] = []
+    # Not Thread.join: once interrupted, Python 3.11 takes a thread that runs for one that ended.
+    done = threading.Event()
 
     def run() -> None:
         try:
             results.append(work())
         except BaseException as error:
             errors.append(error)
+        finally:
+            done.set()
 
-    thread = threading.Thread(target=run, name="tensorrt-build", daemon=True)
-    thread.start()
+    threading.Thread(target=run, name="tensorrt-build", daemon=True).start()
     try:
-        while thread.is_alive():
-            thread.join(0.2)  # with a timeout, so that signals are handled in between
+        while not done.wait(0.2):  # with a timeout, so that signals are handled on every system
+            pass
     except BaseException:
         watch.stop()
-        thread.join()  # TensorRT still uses the GPU; a second Ctrl-C leaves it to itself
+        done.wait()  # TensorRT still uses the GPU; a second Ctrl-C leaves it to itself
         raise
     if errors:
         raise errors[0]
