@@ -1,0 +1,124 @@
+"""From what the command line names to the entries and pictures of a report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+
+from streamseg.palette import Palette
+from train.data import SegmentationData, open_dataset
+from train.errors import TrainError
+from train.models import Segmenter
+from train.report.cost import Cost, Latencies, count_cost
+from train.report.document import Output, Report
+from train.report.entry import Entry, join, with_latencies
+from train.report.evaluation import Evaluation, Track, from_log, measure, no_track
+from train.report.pictures import Example, examples
+from train.report.runs import Run
+
+DEFAULT_SIZE = (480, 352)
+"""Width and height that operations are counted at where no latency file says another."""
+
+
+@dataclass(kw_only=True, slots=True, frozen=True)
+class Request:
+    """What a report is asked for."""
+
+    runs: Sequence[Run]
+    evaluations: Sequence[Evaluation] = ()
+    latencies: Latencies | None = None
+    data: Path | None = None
+    """Data folder: runs without an evaluation are measured on it, and it gives the pictures."""
+    split: str = "val"
+    pictures: int = 4
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    title: str = "Report"
+    foreword: str = ""
+
+
+def build_report(request: Request, output: Output, track: Track = no_track) -> Report:
+    """Evaluate what is not evaluated yet, count costs, and label the grid's pictures.
+
+    Raises:
+        TrainError: data, a checkpoint or a combination of runs cannot be used.
+    """
+    entries = join(request.runs, request.evaluations)
+    models = _load(entries)
+    dataset = _open(request, entries)
+    size = request.latencies.size if request.latencies else DEFAULT_SIZE
+    entries = [_complete(e, models.get(e.name), size, dataset, request, track) for e in entries]
+    for entry in entries:
+        if entry.main is not None and entry.main.counts is not None and dataset is not None:
+            given = any(entry.main is evaluation for evaluation in request.evaluations)
+            if not given:
+                output.write_evaluation(entry.main)
+    if request.latencies:
+        entries = with_latencies(entries, request.latencies)
+    found: list[Example] = []
+    palette: Palette | None = None
+    if dataset is not None and models:
+        found = examples(dataset, models, request.pictures, request.device)
+        palette = dataset.classes
+    return Report(
+        title=request.title,
+        entries=entries,
+        latencies=request.latencies,
+        examples=found,
+        palette=palette,
+        foreword=request.foreword,
+    )
+
+
+def _load(entries: Sequence[Entry]) -> dict[str, Segmenter]:
+    return {e.name: e.run.load().build() for e in entries if e.run and e.run.checkpoint}
+
+
+def _open(request: Request, entries: Sequence[Entry]) -> SegmentationData | None:
+    """The data folder, in the layout of the runs that have weights.
+
+    Raises:
+        TrainError: not that layout, or classes other than the runs'.
+    """
+    runs = [e.run for e in entries if e.run and e.run.checkpoint]
+    if request.data is None or not runs:
+        return None
+    layout = str(runs[0].setting("data", "layout", "camvid"))
+    dataset = open_dataset(layout, request.data, request.split)
+    known = runs[0].classes
+    if known is not None and known.names != dataset.classes.names:
+        raise TrainError(
+            f"{request.data}: its {len(dataset.classes)} classes are not those of "
+            f"{runs[0].place} ({len(known)})"
+        )
+    return dataset
+
+
+def _complete(
+    entry: Entry,
+    model: Segmenter | None,
+    size: tuple[int, int],
+    dataset: SegmentationData | None,
+    request: Request,
+    track: Track,
+) -> Entry:
+    """The entry with its cost and, if it has none, an evaluation."""
+    cost: Cost | None = count_cost(model, size) if model is not None else None
+    if entry.evaluations or entry.run is None:
+        return replace(entry, cost=cost)
+    evaluation = None
+    if dataset is not None and model is not None and request.data is not None:
+        evaluation = measure(
+            entry.run,
+            model,
+            dataset,
+            data=request.data.resolve().name,
+            split=request.split,
+            device=request.device,
+            track=track,
+        )
+    else:
+        evaluation = from_log(entry.run)
+    return replace(entry, cost=cost, evaluations=(evaluation,) if evaluation else ())

@@ -1,0 +1,155 @@
+"""Figures of classes: IoU of each one as bars, and the confusion matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.patches import Patch
+from numpy.typing import NDArray
+
+from train.report.entry import Entry, compared
+from train.report.style import WIDTH, Look, figure
+
+SIDE_BY_SIDE = 4
+"""More models than this get a panel each: thinner bars could not be told apart."""
+TALL = 45
+"""More bars than this in a column start another."""
+
+
+def draw_class_iou(path: Path, entries: Sequence[Entry], look: dict[str, Look]) -> bool:
+    """IoU of each class in the data set's order, the models' bars side by side."""
+    shown = compared(entries)
+    if not shown or shown[0].main is None:
+        return False
+    names = shown[0].main.classes
+    values = np.array(
+        [
+            [np.nan if v is None else 100 * v for v in (e.main.class_iou() if e.main else [])]
+            for e in shown
+        ]
+    )
+    title = f"IoU of each class, {shown[0].main.target}"
+    if len(shown) > SIDE_BY_SIDE and len(names) <= TALL:
+        _panels(path, shown, names, values, look, title)
+    else:
+        _grouped(path, shown, names, values, look, title)
+    return True
+
+
+def _bars(axes: Axes, names: Sequence[str]) -> None:
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.set_xlim(0, 100)
+    axes.grid(visible=False, axis="y")
+    axes.tick_params(axis="y", length=0)
+
+
+def _write(axes: Axes, y: float, value: float, size: str) -> None:
+    text = "no pixels" if np.isnan(value) else f"{value:.1f}"
+    x = 1.0 if np.isnan(value) else value + 1.0
+    axes.text(x, y, text, va="center", fontsize=size, color="#333333", clip_on=False)
+
+
+def _grouped(
+    path: Path,
+    shown: Sequence[Entry],
+    names: Sequence[str],
+    values: NDArray[np.float64],
+    look: dict[str, Look],
+    title: str,
+) -> None:
+    """A group of bars for each class; many classes go on in further columns."""
+    bar = 0.8 / len(shown)
+    columns = min(4, -(-len(names) * len(shown) // (3 * TALL)))
+    length = -(-len(names) // columns)
+    height = 1.2 + length * (0.13 + 0.155 * len(shown))
+    with figure(path, width=max(WIDTH, 3.6 * columns), height=height) as drawn:
+        grid = drawn.subplots(1, columns, squeeze=False)[0]
+        for column, axes in enumerate(grid):
+            first = column * length
+            part = names[first : first + length]
+            for i, entry in enumerate(shown):
+                y = np.arange(len(part)) - 0.4 + bar * (i + 0.5)
+                found = values[i, first : first + length]
+                axes.barh(y, np.nan_to_num(found), bar * 0.9, color=look[entry.name].colour)
+                for at, value in zip(y, found, strict=True):
+                    _write(axes, float(at), float(value), "x-small" if len(shown) > 1 else "small")
+            _bars(axes, part)
+            axes.set_xlabel("IoU (%)")
+        grid[0].set_title(title)
+        handles = [Patch(color=look[e.name].colour, label=_with_mean(e)) for e in shown]
+        drawn.legend(handles=handles, loc="outside lower center", ncols=min(2, len(handles)))
+
+
+def _with_mean(entry: Entry) -> str:
+    miou = entry.score("miou")
+    return entry.name if miou is None else f"{entry.name} (mean {100 * miou:.1f})"
+
+
+def _panels(
+    path: Path,
+    shown: Sequence[Entry],
+    names: Sequence[str],
+    values: NDArray[np.float64],
+    look: dict[str, Look],
+    title: str,
+) -> None:
+    """A panel for each model, the same classes in the same places; a tick marks the best."""
+    columns = min(4, len(shown))
+    rows = -(-len(shown) // columns)
+    best = np.nanmax(np.where(np.isnan(values), -1, values), axis=0)
+    height = 0.6 + rows * (0.55 + 0.19 * len(names))
+    with figure(path, width=WIDTH, height=height) as drawn:
+        grid = drawn.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+        for axes in grid.flat[len(shown) :]:
+            axes.set_visible(False)
+        for axes, entry, found in zip(grid.flat, shown, values, strict=False):
+            y = np.arange(len(names))
+            axes.barh(y, np.nan_to_num(found), 0.72, color=look[entry.name].colour)
+            _bars(axes, names)
+            for at, value in zip(y, found, strict=True):
+                _write(axes, float(at), float(value), "x-small")
+            axes.plot(best, y, "|", color="#333333", ms=7, mew=1.2)
+            axes.set_title(_with_mean(entry), fontsize="small", pad=4)
+            axes.set_xticks([0, 50, 100])
+        drawn.suptitle(f"{title} (%); a tick marks the best model", x=0.01, ha="left", size=10.5)
+
+
+def draw_confusion(path: Path, entry: Entry) -> bool:
+    """Confusion matrix of the main evaluation, each row (a true class) in per cent of its pixels.
+
+    Drawn for up to 40 classes; numbers are written in up to 21.
+    """
+    if entry.main is None or entry.main.counts is None or len(entry.main.classes) > 40:
+        return False
+    counts, names = entry.main.counts, entry.main.classes
+    with np.errstate(invalid="ignore", divide="ignore"):
+        shares = 100 * counts / counts.sum(axis=1, keepdims=True)
+    side = 2.2 + len(names) * (0.42 if len(names) <= 21 else 0.25)
+    with figure(path, width=side + 0.8, height=side) as drawn:
+        axes = drawn.subplots()
+        image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
+        axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
+        axes.set_yticks(range(len(names)), names)
+        axes.grid(visible=False)
+        axes.spines[:].set_visible(False)
+        axes.set_xlabel("Predicted class")
+        axes.set_ylabel("True class")
+        axes.set_title(f"{entry.name}: what became of each class's pixels, {entry.main.target}")
+        drawn.colorbar(image, ax=axes, label="Share of the true class's pixels (%)", shrink=0.8)
+        if len(names) <= 21:
+            _numbers(axes, shares)
+    return True
+
+
+def _numbers(axes: Axes, shares: NDArray[np.float64]) -> None:
+    for (row, column), share in np.ndenumerate(shares):
+        if np.isnan(share) or share < 0.5:
+            continue  # a zero in every empty cell would drown the others
+        colour = "white" if share > 55 else "#222222"
+        axes.text(
+            column, row, f"{share:.0f}", ha="center", va="center", fontsize="small", color=colour
+        )
