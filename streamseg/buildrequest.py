@@ -113,11 +113,12 @@ def graph_of(
                 calibration=calibration,
                 exclude=request.exclude,
                 out=Path(scratch) / kept.name,
+                scheme=key.int8_scheme,
             )
             made.replace(kept)
     except ImportError as error:
         raise BackendUnavailableError(
-            f"{precision} needs the package {error.name or 'onnx'}: pip install onnx"
+            f"{precision} needs the package {error.name or 'onnx'}: pip install 'streamseg[build]'"
         ) from error
     except OSError as error:
         raise cache.disk_error(error) from error

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from streamseg.backends.base import BuildConfig, Precision, Profile
 
@@ -96,9 +96,14 @@ class EngineKey:
     @property
     def recipe(self) -> str:
         """SHA-256 over what the graph depends on, wherever it is built: model and precision."""
-        parts = [self.model_sha256, self.config.precision, sorted(self.exclude)]
+        parts = [self.model_sha256, self.config.precision, self.int8_scheme, sorted(self.exclude)]
         text = json.dumps([*parts, self.calibration_sha256])
         return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def int8_scheme(self) -> Literal["portable", "cpu"]:
+        """How int8 is written in the graph; see `streamseg.precision`."""
+        return "cpu" if self.backend == "onnxruntime" else "portable"
 
     def to_dict(self) -> dict[str, Any]:
         """The parts, ready for JSON."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
+from pathlib import Path
 
 from streamseg.backends.base import BuildConfig, Precision, Profile
 from streamseg.backends.names import TITLES, Machine, find_backend
@@ -44,6 +45,8 @@ class Selector:
     Args:
         wanted: what the run asks for.
         watcher: told in one line when something is built, rebuilt, or not used.
+        round_seconds: how long engines are timed, see `Builder`.
+        pictures: folder or video on which engines that are built are proven; None draws some.
     """
 
     def __init__(
@@ -53,7 +56,11 @@ class Selector:
         cache: EngineCache | None = None,
         machine: Machine | None = None,
         watcher: Watcher | None = None,
+        round_seconds: float = 0.4,
+        pictures: Path | None = None,
     ) -> None:
+        self.pictures = pictures
+        self.round_seconds = round_seconds
         self.wanted = wanted
         self.cache = cache or EngineCache()
         self.machine = machine or Machine()
@@ -209,6 +216,7 @@ class Selector:
                     max_size=size,
                 ),
             ),
+            pictures=self.pictures,
             allow_slower=allow_slower,
             threads=wanted.threads,
         )
@@ -241,7 +249,7 @@ class Selector:
         return replace(self._open(candidate), reason=reason)
 
     def _builder(self) -> Builder:
-        return Builder(self.cache, self.machine, self.watcher)
+        return Builder(self.cache, self.machine, self.watcher, round_seconds=self.round_seconds)
 
     def _open(self, candidate: Candidate) -> Chosen:
         header, payload = self.cache.load(candidate.path)

@@ -30,6 +30,7 @@ class Behaviour:
     environment: dict[str, str] | Exception = field(default_factory=lambda: dict(HERE))
     build_seconds: float = 0.0
     infer_seconds: float = 0.0
+    """Each frame."""
     wrong_share: float = 0.0
     """Of the rows of a picture, those with a wrong label."""
     fits: int = 1000
@@ -44,20 +45,19 @@ behaviour = Behaviour()
 
 
 class ToyEngine(FakeEngine):
-    """As `FakeEngine`, with the faults of `behaviour`; remembers answers, so that it is quick."""
+    """As `FakeEngine`, with the faults of `behaviour`."""
 
     def __init__(self, path: Path, header: ModelHeader, batch: int) -> None:
         super().__init__(batch=batch)
         self.spec = EngineSpec(
             backend="fake backend", model=header, path=path, batch=batch, workers=1, threads=1
         )
-        self._answers: dict[tuple[int, int], NDArray[np.uint8]] = {}
 
     def infer(self, frames_NHWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
         check_frames(frames_NHWC)
         if len(frames_NHWC) > behaviour.fits:
             raise DeviceMemoryError(f"fake GPU: no memory for {len(frames_NHWC)} frames")
-        time.sleep(behaviour.infer_seconds)
+        time.sleep(behaviour.infer_seconds * len(frames_NHWC))
         labels = np.asarray(frames_NHWC.argmax(axis=3), np.uint8)
         wrong = round(behaviour.wrong_share * labels.shape[1])
         labels[:, :wrong] = (labels[:, :wrong] + 1) % 3

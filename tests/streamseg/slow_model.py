@@ -1,9 +1,10 @@
-"""The toy model with work in it, so that nothing in the tests is slower by accident."""
+"""The toy model with work in it, so that nothing in the tests is slower by accident; pictures."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
@@ -11,8 +12,18 @@ from onnx import TensorProto, helper, numpy_helper
 from streamseg.modelfile import HEADER_KEY
 from tests.streamseg.fakes import toy_header
 
-_CHANNELS = 64
+_CHANNELS = 32
 _SIDE = 5
+
+
+def write_pictures(folder: Path) -> Path:
+    """Four pictures of 96x64, so that no test has to draw streets."""
+    folder.mkdir()
+    for seed in range(4):
+        coarse = np.random.default_rng(seed).integers(0, 256, (4, 6, 3), np.uint8)
+        picture = cv2.resize(coarse, (96, 64), interpolation=cv2.INTER_CUBIC)
+        assert cv2.imwrite(str(folder / f"{seed}.png"), picture)
+    return folder
 
 
 def _pass_through(outputs: int, inputs: int) -> NDArray[np.float32]:
