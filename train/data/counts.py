@@ -9,6 +9,7 @@ are counted again; a cache that cannot be read or written is no error.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -68,7 +69,8 @@ def _remember(path: Path, counts: NDArray[np.int64]) -> None:
         partial.write_text(json.dumps(counts.tolist()))
         partial.replace(path)
     except OSError:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink()
 
 
 def count_pixels(

@@ -65,7 +65,7 @@ def draw_cityscapes(
             labels = root / kind / split / city / f"{stem}_{kind}"
             save(labels.with_name(labels.name + "_labelIds.png"), ids)
             # A class with instances is id * 1000 + its number, any other its plain id.
-            instances = np.where(street == CAR, 26_000, ids).astype(np.uint16)
+            instances = np.where(street == CAR, np.uint16(26_000), ids.astype(np.uint16))
             save(labels.with_name(labels.name + "_instanceIds.png"), instances)
     return root
 
