@@ -75,25 +75,23 @@ class Measurement:
 
 
 def find_layout(root: Path, split: str, classes: Palette) -> str:
-    """The layout in which `root` has a split of these classes.
+    """The first layout in which `root` has a split of these classes.
 
     Raises:
-        TrainError: none, or several.
+        TrainError: there is none.
     """
-    found = []
+    if not root.is_dir():
+        raise TrainError(f"{root}: no such folder")
     for name, find in LAYOUTS.items():
         try:
             if find(root, split).classes.names == classes.names:
-                found.append(name)
+                return name
         except TrainError:
             continue
-    if len(found) != 1:
-        several = f"in several layouts ({', '.join(found)})" if found else "in no layout"
-        raise TrainError(
-            f"{root}: has a split {split!r} of the model's {len(classes)} classes {several}; "
-            f"name it with --layout, one of: {', '.join(LAYOUTS)}"
-        )
-    return found[0]
+    raise TrainError(
+        f"{root}: no layout has a split {split!r} of the model's {len(classes)} classes there; "
+        f"name the one you mean with --layout: {', '.join(LAYOUTS)}"
+    )
 
 
 def open_split(layout: str, root: Path, split: str, subject: Subject) -> SegmentationData:
@@ -187,7 +185,8 @@ def measure(
         matrix.update(truth, labels)
         item = dataset.items[index]
         if instances is not None:
-            instances.update(read_numbers(instance_file(item.labels)).astype(np.int64), labels)
+            assert item.instances is not None, "see _instances"
+            instances.update(read_numbers(item.instances).astype(np.int64), labels)
         save(item.picture, labels)
     try:
         scores = matrix.scores()
@@ -202,17 +201,9 @@ def measure(
     )
 
 
-def instance_file(labels: Path) -> Path:
-    """Where Cityscapes keeps the instances that belong to a file of labels."""
-    stem, fine, _ = labels.name.partition("_gtFine_")
-    return labels.with_name(f"{stem}{fine}instanceIds.png")
-
-
 def _instances(dataset: SegmentationData) -> CityscapesInstances | None:
     """Where to count instances, if every picture has them and the classes are Cityscapes'."""
-    if not all("_gtFine_" in i.labels.name for i in dataset.items):
-        return None
-    if not all(instance_file(i.labels).is_file() for i in dataset.items):
+    if not all(item.instances is not None for item in dataset.items):
         return None
     try:
         return CityscapesInstances(dataset.classes.names)
