@@ -1,0 +1,125 @@
+"""Where the quantised graph has Q and DQ, and what ONNX Runtime makes of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, numpy_helper
+
+from streamseg.precision import Scheme, convert
+from streamseg.precision.graph import load_fp32
+from streamseg.precision.int8 import quantisable, quantise
+from streamseg.precision.ranges import observe
+from tests.streamseg.precision.small import labels_of, optimised_kinds, pictures
+
+FRAMES = pictures(6)
+
+
+def quantised(small: Path, folder: Path, scheme: Scheme, **options: object) -> Path:
+    exclude = options.get("exclude", ())
+    assert isinstance(exclude, tuple)
+    return convert(
+        small,
+        "int8",
+        calibration=[FRAMES],
+        scheme=scheme,
+        exclude=exclude,
+        out=folder / f"{scheme}.onnx",
+    )
+
+
+def reads(model: onnx.ModelProto, name: str) -> list[str]:
+    """Inputs of a node."""
+    return [str(i) for i in next(n for n in model.graph.node if n.name == name).input]
+
+
+def test_first_and_last_layers_are_left_alone(small: Path) -> None:
+    names = quantisable(load_fp32(small))
+    assert names == [f"node_{n}" for n in ("wide", "depthwise", "narrow", "side")] + [
+        f"node_{n}" for n in ("down", "skip", "mix")
+    ]
+
+
+def test_portable_has_zero_points_of_zero_and_only_int8(small: Path, tmp_path: Path) -> None:
+    model = onnx.load(quantised(small, tmp_path, "portable"))
+    constants = {t.name: t for t in model.graph.initializer}
+    pairs = [n for n in model.graph.node if n.op_type.endswith("eLinear")]
+    assert len(pairs) > 20
+    for node in pairs:
+        zero = constants[node.input[2]]
+        assert zero.data_type == TensorProto.INT8
+        assert not numpy_helper.to_array(zero).any()
+
+
+@pytest.mark.parametrize("scheme", ["portable", "cpu"])
+def test_residual_adds_are_quantised_on_both_inputs(
+    scheme: Scheme, small: Path, tmp_path: Path
+) -> None:
+    model = onnx.load(quantised(small, tmp_path, scheme))
+    assert reads(model, "node_sum") == ["side.dq", "narrow.dq"]
+    assert reads(model, "node_up")[0] == "down.relu.dq"
+    assert reads(model, "node_both") == ["up.dq", "skip.relu.dq"]
+    # Before the first and after the last quantised layer nothing changes.
+    assert reads(model, "node_shifted") == ["nchw", "shift"]
+    assert reads(model, "node_classifier")[:2] == ["mix.relu.dq", "classifier.weight"]
+    assert reads(model, "node_scores")[0] == "scaled"
+
+
+def test_what_an_enlargement_joins_has_one_scale(small: Path, tmp_path: Path) -> None:
+    model = onnx.load(quantised(small, tmp_path, "cpu"))
+    scales = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
+    joined = [scales[f"{n}.scale"] for n in ("down.relu", "up", "skip.relu", "both")]
+    assert len({float(s) for s in joined}) == 1
+
+
+def test_weights_have_a_scale_per_channel(small: Path, tmp_path: Path) -> None:
+    model = onnx.load(quantised(small, tmp_path, "portable"))
+    node = next(n for n in model.graph.node if n.name.endswith("down.weight.dq"))
+    constants = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
+    values, scale = constants[node.input[0]], constants[node.input[1]]
+    assert values.dtype == np.int8
+    assert values.shape == (16, 8, 3, 3)
+    assert scale.shape == (16,)
+    assert [a.i for a in node.attribute if a.name == "axis"] == [0]
+    assert (np.abs(values).reshape(16, -1).max(axis=1) == 127).all()
+
+
+def test_onnx_runtime_runs_the_cpu_scheme_in_integers(small: Path, tmp_path: Path) -> None:
+    kinds = optimised_kinds(quantised(small, tmp_path, "cpu"), tmp_path / "opt.onnx")
+    assert kinds.count("QLinearConv") == 7
+    assert kinds.count("QLinearAdd") == 1
+    assert kinds.count("QLinearConcat") == 1
+    assert "Relu" not in kinds
+
+
+def test_excluded_layers_stay_in_fp32(small: Path, tmp_path: Path) -> None:
+    model = onnx.load(quantised(small, tmp_path, "cpu", exclude=("node_narrow",)))
+    assert reads(model, "node_narrow")[1] == "narrow.weight"
+    # Its addition would have a float input, and is not worth quantising.
+    assert reads(model, "node_sum") == ["side.dq", "narrow"]
+
+
+def test_a_relu_stays_where_its_range_reaches_below_zero(small: Path) -> None:
+    model = load_fp32(small)
+    ranges = observe(model, [FRAMES]).ranges("minmax")
+    wanted = labels_of(model, FRAMES)
+    ranges["skip.relu"] = (-5.0, ranges["skip.relu"][1])
+    quantise(model, ranges, layers=quantisable(model), scheme="cpu")
+    assert any(n.name == "node_skip.relu" for n in model.graph.node)
+    assert float(np.mean(labels_of(model, FRAMES) == wanted)) > 0.9
+
+
+def test_a_dead_channel_with_an_ordinary_bias_survives(small: Path) -> None:
+    model = load_fp32(small)
+    for tensor in model.graph.initializer:
+        if tensor.name in ("mix.weight", "mix.bias"):
+            values = numpy_helper.to_array(tensor).copy()
+            values[0] = 1e-9 if tensor.name == "mix.weight" else 5.0
+            tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+    wanted = labels_of(model, FRAMES)
+    ranges = observe(model, [FRAMES]).ranges("minmax")
+    quantise(model, ranges, layers=quantisable(model), scheme="cpu")
+    assert float(np.mean(labels_of(model, FRAMES) == wanted)) > 0.95
