@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from streamseg.palette import Palette
-from train.data import SegmentationData, open_dataset
+from train.data import LAYOUTS, SegmentationData, open_dataset
 from train.errors import TrainError
 from train.models import Segmenter
 from train.report.cost import Cost, Latencies, count_cost
@@ -32,7 +32,8 @@ class Request:
     latencies: Latencies | None = None
     data: Path | None = None
     """Data folder: runs without an evaluation are measured on it, and it gives the pictures."""
-    split: str = "val"
+    split: str | None = None
+    """None: the one that the first run was validated on."""
     pictures: int = 4
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     title: str = "Report"
@@ -60,7 +61,8 @@ def build_report(request: Request, output: Output, track: Track = no_track) -> R
     found: list[Example] = []
     palette: Palette | None = None
     if dataset is not None and models:
-        found = examples(dataset, models, request.pictures, request.device)
+        sizes = {e.name: e.run.size for e in entries if e.run}
+        found = examples(dataset, models, request.pictures, request.device, sizes)
         palette = dataset.classes
     return Report(
         title=request.title,
@@ -86,7 +88,9 @@ def _open(request: Request, entries: Sequence[Entry]) -> SegmentationData | None
     if request.data is None or not runs:
         return None
     layout = str(runs[0].setting("data", "layout", "camvid"))
-    dataset = open_dataset(layout, request.data, request.split)
+    if layout not in LAYOUTS:
+        raise TrainError(f"{runs[0].place}: unknown data layout {layout!r}; known: {list(LAYOUTS)}")
+    dataset = open_dataset(layout, request.data, _split(request))
     known = runs[0].classes
     if known is not None and known.names != dataset.classes.names:
         raise TrainError(
@@ -94,6 +98,14 @@ def _open(request: Request, entries: Sequence[Entry]) -> SegmentationData | None
             f"{runs[0].place} ({len(known)})"
         )
     return dataset
+
+
+def _split(request: Request) -> str:
+    """The split asked for, or the one that the runs were validated on."""
+    if request.split:
+        return request.split
+    run = next((run for run in request.runs if run.checkpoint), None)
+    return str(run.setting("data", "val_split", "val")) if run else "val"
 
 
 def _complete(
@@ -115,7 +127,7 @@ def _complete(
             model,
             dataset,
             data=request.data.resolve().name,
-            split=request.split,
+            split=_split(request),
             device=request.device,
             track=track,
         )

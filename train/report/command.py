@@ -56,7 +56,7 @@ class Bar:
 @click.option("--eval", "evals", multiple=True, metavar="[NAME=]FILE", help="An eval JSON.")
 @click.option("--latency", type=click.Path(path_type=Path), help="A latency JSON.")
 @click.option("--data", type=click.Path(path_type=Path), help="Data folder to measure on.")
-@click.option("--split", default="val", show_default=True, help="Its split.")
+@click.option("--split", help="Its split (default: what the runs are validated on).")
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("runs/report"), show_default=True
 )
@@ -71,7 +71,7 @@ def main(
     evals: tuple[str, ...],
     latency: Path | None,
     data: Path | None,
-    split: str,
+    split: str | None,
     out: Path,
     pictures: int,
     title: str,

@@ -18,9 +18,13 @@ from numpy.typing import NDArray
 from train.data import SegmentationData
 from train.errors import TrainError
 from train.evaluate import label_picture, torch_labeller
-from train.metrics import ConfusionMatrix, Scores
+from train.measure import measure as measure_split
+from train.metrics import Scores
 from train.models import Segmenter
 from train.report.runs import Run, split_name
+from train.report.words import printed
+
+WHOLE = "whole picture"
 
 Track: TypeAlias = Callable[[Iterable[Any], int, str], Iterable[Any]]
 """Wraps an iteration to show its progress: (items, how many, what is done to them)."""
@@ -54,7 +58,7 @@ class Evaluation:
     @property
     def target(self) -> str:
         """What it was measured on, for tables."""
-        return f"{self.data} {self.split}"
+        return f"{printed(self.data)} {self.split}"
 
     def value(self, key: str) -> float | None:
         """One score, None if unknown."""
@@ -121,8 +125,8 @@ def in_words(protocol: Any) -> str:
     """A protocol as one phrase: a string stays, a table shows what is switched on."""
     if isinstance(protocol, dict):
         parts = [f"{k} {_plain(v)}".strip() for k, v in protocol.items() if v not in (None, False)]
-        return ", ".join(parts)
-    return str(protocol) if protocol else "whole picture"
+        return ", ".join(parts) or WHOLE
+    return str(protocol) if protocol else WHOLE
 
 
 def _plain(value: Any) -> str:
@@ -141,7 +145,7 @@ def from_log(run: Run, split: str = "val") -> Evaluation | None:
         model=run.checkpoint,
         data=str(run.setting("data", "layout", "camvid")),
         split=split,
-        protocol="whole picture, during training",
+        protocol=f"{WHOLE}, during training",
         pictures=None,
         classes=tuple(best.class_iou),
         scores={**best.scores, "class_iou": best.class_iou},
@@ -159,26 +163,26 @@ def measure(
     device: torch.device,
     track: Track = no_track,
 ) -> Evaluation:
-    """Run the network over a split, whole pictures, one scale.
+    """Run the network over a split: whole pictures, one scale, as ``train eval`` does by default.
 
     Raises:
         TrainError: a picture cannot be read, or none has a labelled pixel.
     """
-    names = dataset.classes.names
-    matrix = ConfusionMatrix(len(names))
     label = torch_labeller(model.to(device).eval(), model.spec.label_stride, device)
-    for picture, truth in track(dataset.pairs(), len(dataset), f"evaluating {run.name}"):
-        matrix.update(truth, label_picture(picture, label))
-    if not matrix.counts.sum():
-        raise TrainError(f"{data} {split}: no pixel has a known class")
+    found = measure_split(
+        dataset,
+        lambda picture: label_picture(picture, label, run.size),
+        progress=lambda items, count: iter(track(items, count, f"evaluating {run.name}")),
+    )
+    names = dataset.classes.names
     return Evaluation(
         name=run.name,
         model=run.checkpoint,
         data=data,
         split=split,
-        protocol="whole picture",
-        pictures=len(dataset),
+        protocol=WHOLE,
+        pictures=found.pictures,
         classes=names,
-        scores=matrix.scores().as_dict(names),
-        counts=matrix.counts,
+        scores=found.scores.as_dict(names),
+        counts=found.counts,
     )

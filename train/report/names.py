@@ -1,4 +1,4 @@
-"""What a recipe's words are called in print, and what distinguishes the models of a report."""
+"""What networks are called in print, and what distinguishes the models of a report."""
 
 from __future__ import annotations
 
@@ -7,36 +7,7 @@ from collections.abc import Sequence
 
 from train.report.entry import Entry
 from train.report.runs import Run
-
-PRINTED = {
-    "mobilenet_v2": "MobileNetV2",
-    "mobilenet_v3_small": "MobileNetV3-small",
-    "mobilenet_v3_large": "MobileNetV3-large",
-    "resnet18": "ResNet-18",
-    "resnet34": "ResNet-34",
-    "resnet50": "ResNet-50",
-    "resnet101": "ResNet-101",
-    "ppm": "PPM",
-    "psp": "PPM",
-    "aspp": "ASPP",
-    "aspp_l": "ASPP-L",
-    "ocr": "OCR",
-    "deeplabv2": "ASPP-L",
-    "deeplabv3": "DeepLabV3",
-    "sgd": "SGD",
-    "adam": "Adam",
-    "adamw": "AdamW",
-    "camvid": "CamVid",
-    "cityscapes": "Cityscapes",
-    "voc": "PASCAL VOC 2012",
-    "cocostuff10k": "COCO-Stuff 10k",
-    "cocostuff164k": "COCO-Stuff 164k",
-}
-
-
-def printed(word: object) -> str:
-    """A recipe's word as papers write it; an unknown one as it is."""
-    return PRINTED.get(str(word), str(word))
+from train.report.words import printed
 
 
 def backbone(run: Run) -> str:

@@ -48,9 +48,13 @@ def spread(count: int, wanted: int) -> list[int]:
 
 
 def examples(
-    dataset: SegmentationData, models: dict[str, Segmenter], wanted: int, device: torch.device
+    dataset: SegmentationData,
+    models: dict[str, Segmenter],
+    wanted: int,
+    device: torch.device,
+    sizes: dict[str, tuple[int, int] | None],
 ) -> list[Example]:
-    """Run every model on `wanted` pictures of the split.
+    """Run every model on `wanted` pictures of the split, at its size (height, width; None: own).
 
     Raises:
         TrainError: a picture cannot be read.
@@ -66,7 +70,7 @@ def examples(
             Example(
                 picture=picture,
                 truth=truth,
-                predictions={n: label_picture(picture, f) for n, f in labellers.items()},
+                predictions={n: label_picture(picture, f, sizes[n]) for n, f in labellers.items()},
             )
         )
     return found

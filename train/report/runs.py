@@ -59,6 +59,14 @@ class Run:
         values = self.recipe.get(table, {})
         return values.get(key, default) if isinstance(values, dict) else default
 
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Height and width that pictures are resized to; None: each picture's own."""
+        resize = self.setting("data", "resize", 0)
+        if isinstance(resize, int):
+            return (resize, resize) if resize else None
+        return int(resize[0]), int(resize[1])
+
     def load(self) -> Checkpoint:
         """The checkpoint, read.
 

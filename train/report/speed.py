@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
+from typing import TypeAlias
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
@@ -12,6 +14,9 @@ from matplotlib.transforms import Bbox
 from train.report.cost import Latencies
 from train.report.entry import Entry, compared
 from train.report.style import GREY, Look, figure
+
+Point: TypeAlias = tuple[float, float]
+Segment: TypeAlias = tuple[Point, Point]
 
 _OFFSETS = [
     (dx * reach, dy * reach, side)
@@ -30,7 +35,7 @@ _OFFSETS = [
 """Where a label may stand, in points from its model: near places first."""
 
 
-def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
+def pareto_front(points: Sequence[Point]) -> list[int]:
     """Indices of the points `(milliseconds, mIoU)` that no other one beats or equals in both.
 
     Fastest first. Of two equal points the first is kept.
@@ -74,7 +79,9 @@ def draw_speed(
         axes.set_title("mIoU and speed (filled: no other model is both faster and better)")
         drawn.draw_without_rendering()
         names = [(e.name, look[e.name].colour) for e in shown]
-        place_labels(axes, points, names)
+        corners = [(b[0], a[1]) for a, b in pairwise(line)]
+        bends = [p for pair in zip(line, corners, strict=False) for p in pair] + line[-1:]
+        place_labels(axes, points, names, list(pairwise(bends)))
     return True
 
 
@@ -88,15 +95,20 @@ def _set_scale(axes: Axes, times: Sequence[float]) -> None:
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlim(low * 0.8, high * 1.5)
     else:
-        axes.set_xlim(0, high * 1.2)
+        margin = max(high - low, 0.1 * high)
+        axes.set_xlim(max(0, low - 0.25 * margin), high + 0.4 * margin)
 
 
 def place_labels(
-    axes: Axes, points: Sequence[tuple[float, float]], names: Sequence[tuple[str, str]]
+    axes: Axes,
+    points: Sequence[Point],
+    names: Sequence[tuple[str, str]],
+    avoid: Sequence[Segment] = (),
 ) -> list[Bbox]:
     """Write `(name, colour)` beside each point, at the nearest place that covers nothing.
 
     A label far from its point gets a thin line to it. Call it with the final limits of the axes.
+    `avoid` are level or upright lines that labels keep off.
 
     Returns:
         The boxes of the labels, in pixels.
@@ -105,6 +117,7 @@ def place_labels(
     radius = 6 * axes.figure.dpi / 72
     centres = [axes.transData.transform(point) for point in points]
     taken = [Bbox.from_extents(x - radius, y - radius, x + radius, y + radius) for x, y in centres]
+    taken += [Bbox.from_extents(*axes.transData.transform(box).ravel()) for box in avoid]
     inside = axes.get_window_extent()
     boxes: list[Bbox] = []
     for point, (name, colour) in zip(points, names, strict=True):

@@ -34,10 +34,15 @@ class Table:
 
     def markdown(self) -> str:
         """GitHub's Markdown: numbers to the right, a pipe inside a cell escaped."""
-        sides = ["---", *("---:" for _ in self.columns[1:])]
+        cells = list(zip(*self.rows, strict=True)) or [()] * len(self.columns)
+        sides = ["---:" if column and all(map(_numeric, column)) else "---" for column in cells]
         lines = [f"**{self.title}**", "", _line(self.columns), _line(sides)]
         lines += [_line(row) for row in self.rows]
         return "\n".join([*lines, *(["", self.note] if self.note else [])]) + "\n"
+
+
+def _numeric(cell: str) -> bool:
+    return cell == DASH or cell.strip("*").replace(",", "").replace(".", "", 1).isdigit()
 
 
 def _line(cells: Sequence[str]) -> str:

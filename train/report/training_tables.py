@@ -7,9 +7,10 @@ from typing import Any
 
 from train.report.entry import Entry
 from train.report.evaluation import Evaluation
-from train.report.names import backbone, printed
+from train.report.names import backbone
 from train.report.runs import Run
 from train.report.tables import DASH, Table, percent
+from train.report.words import printed
 
 
 def _text(value: Any) -> str:
