@@ -2,12 +2,16 @@ from __future__ import annotations
 
 import csv
 import json
+import multiprocessing
+import os
+import signal
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
+from torch import nn
 
 from tests.train.drawn import draw_dataset, tiny_recipe
 from train.checkpoint import load_checkpoint
@@ -149,3 +153,142 @@ def test_a_run_folder_that_cannot_be_made(tmp_path: Path, data: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(TrainError, match=r"cannot be written .*choose another --out"):
         trainer(tiny_recipe(), data, tmp_path / "file" / "run").fit()
+
+
+def without_dropout(run: Trainer) -> Trainer:
+    """Dropout draws anew for each part of a batch: off, where parts must equal the whole."""
+    for module in run.model.modules():
+        if isinstance(module, nn.Dropout2d):
+            module.p = 0.0
+    return run
+
+
+def losses_of(out: Path) -> list[float]:
+    with (out / "steps.csv").open(newline="") as file:
+        return [float(row["loss"]) for row in csv.DictReader(file)]
+
+
+def test_accumulated_parts_are_the_big_batch_where_batchnorm_is_frozen(
+    tmp_path: Path, data: Path
+) -> None:
+    weights = []
+    for parts in (1, 4):
+        recipe = tiny_recipe(
+            optim={"freeze_batchnorm": "all", "clip_norm": 1.0, "warmup_steps": 0},
+            train={"batch": 4, "accumulate": parts, "epochs": 3, "validate_every": 3},
+        )
+        without_dropout(trainer(recipe, data, tmp_path / str(parts))).fit()
+        weights.append(load_file(tmp_path / str(parts) / "last.safetensors"))
+    assert losses_of(tmp_path / "4") == pytest.approx(losses_of(tmp_path / "1"), rel=1e-4)
+    assert len(losses_of(tmp_path / "1")) == 3
+    for key, value in weights[0].items():
+        torch.testing.assert_close(weights[1][key], value, rtol=1e-3, atol=1e-5, msg=key)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_a_run_killed_within_an_epoch_ends_bit_for_bit_as_one_that_was_not(
+    tmp_path: Path, optimizer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A real SIGKILL in step 4 of 4, two to an epoch, with the last checkpoint after step 3."""
+    monkeypatch.setattr("train.loop.SAVE_SECONDS", -1.0)
+    data = draw_dataset(tmp_path / "d", train=8, val=1)
+    recipe = tiny_recipe(
+        optim={"name": optimizer},
+        train={"batch": 4, "accumulate": 2, "iterations": 4, "validate_every_steps": 1},
+    )
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    best = trainer(recipe, data, whole).fit()
+
+    def die(progress: Progress) -> None:
+        if progress.done == 4:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    child = multiprocessing.get_context("fork").Process(
+        target=lambda: trainer(recipe, data, parts).fit(die)
+    )
+    child.start()
+    child.join(timeout=300)
+    assert child.exitcode == -signal.SIGKILL
+    resumed = trainer(recipe, data, parts)
+    assert resumed.resume()
+    assert resumed.step == 3
+    assert resumed.fit() == best
+    for name in ("last.safetensors", "best.safetensors"):
+        expected, got = load_file(whole / name), load_file(parts / name)
+        assert [key for key, value in expected.items() if not torch.equal(value, got[key])] == []
+    assert log_of(parts) == log_of(whole)
+    assert (parts / "steps.csv").read_text() == (whole / "steps.csv").read_text()
+    assert [row["step"] for row in log_of(whole)] == ["1", "2", "3", "4"]
+    assert all(row["miou"] for row in log_of(whole))
+
+
+def test_early_stopping_counts_on_after_a_resume(
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("train.loop.SAVE_SECONDS", -1.0)
+    recipe = tiny_recipe(  # nothing is learned: every validation says the same
+        optim={"lr": 1e-12, "freeze_batchnorm": "all"},
+        train={"iterations": 50, "validate_every_steps": 1, "patience": 3},
+    )
+    with pytest.raises(KeyboardInterrupt):
+        trainer(recipe, data, tmp_path / "run").fit(StopIn(epoch=2, step=2))
+    resumed = trainer(recipe, data, tmp_path / "run")
+    assert resumed.resume()
+    assert (resumed.step, resumed.stale) == (3, 2)
+    best = resumed.fit()
+    assert resumed.step == 4
+    again = trainer(recipe, data, tmp_path / "run")
+    assert again.resume()
+    assert again.finished
+    assert again.fit() == best
+    assert len(log_of(tmp_path / "run")) == 4
+
+
+def test_a_frozen_backbone_stays_as_it_is(tmp_path: Path, data: Path) -> None:
+    recipe = tiny_recipe(
+        optim={"freeze": ["backbone"], "weight_decay": 0.1}, train={"epochs": 1, "ema_decay": 0.0}
+    )
+    run = trainer(recipe, data, tmp_path / "run")
+    before = {key: value.clone() for key, value in run.model.state_dict().items()}
+    run.fit()
+    changed = {k for k, v in run.model.state_dict().items() if not torch.equal(v, before[k])}
+    assert "classifier.weight" in changed
+    assert not any(key.startswith("backbone.") for key in changed)
+
+
+def test_other_data_in_the_same_run_folder(tmp_path: Path, data: Path) -> None:
+    recipe = tiny_recipe(train={"epochs": 1, "tensorboard": False})
+    trainer(recipe, data, tmp_path / "run").fit()
+    more = draw_dataset(tmp_path / "more", train=6, val=2)
+    with pytest.raises(TrainError, match=r"data has changed \(2 steps an epoch then, 3 now"):
+        trainer(recipe, more, tmp_path / "run").resume()
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (
+            torch.OutOfMemoryError("CUDA out of memory"),
+            r"cpu ran out of memory; lower train\.batch",
+        ),
+        (
+            ValueError("Expected more than 1 value per channel when training, got input size 1"),
+            "BatchNorm cannot train on one picture",
+        ),
+    ],
+)
+def test_what_pytorch_says_becomes_a_sentence(
+    tmp_path: Path,
+    data: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    message: str,
+) -> None:
+    run = trainer(tiny_recipe(train={"tensorboard": False}), data, tmp_path / "run")
+
+    def fail(_: torch.Tensor) -> torch.Tensor:
+        raise error
+
+    monkeypatch.setattr(run.network, "forward", fail)
+    with pytest.raises(TrainError, match=message):
+        run.fit()
