@@ -45,19 +45,20 @@ class Output:
         """Path of an evaluation that the report made."""
         return self.folder / f"{self.prefix}{slug(name)}.eval.json"
 
-    def check(self, names: Sequence[str], *, overwrite: bool) -> None:
+    def check(self, names: Sequence[str], *, overwrite: bool, also: Sequence[Path] = ()) -> None:
         """Make the folder and refuse to clobber, before minutes of work.
 
         Args:
             names: of the models.
             overwrite: what is there may be replaced.
+            also: further files that the caller will write.
 
         Raises:
             TrainError: a file is there already, or the folder cannot be made.
         """
         stems = [*FIGURES, *(f"confusion_{slug(name)}" for name in names)]
         files = [self.folder / self.page, *(self.png(stem) for stem in stems)]
-        files += [self.evaluation(name) for name in names]
+        files += [*(self.evaluation(name) for name in names), *also]
         there = [file for file in files if file.exists()]
         if there and not overwrite:
             raise TrainError(
