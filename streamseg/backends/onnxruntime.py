@@ -59,6 +59,8 @@ class OnnxRuntimeEngine:
         # Decoder, compositor and encoder need the cores between two inferences: a pool that spins
         # while it waits would take them.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # int8 on processors without VNNI: exact products, not those that saturate at 16 bits.
+        options.add_session_config_entry("session.x64quantprecision", "1")
         options.log_severity_level = 3
         try:
             self._session: ort.InferenceSession | None = ort.InferenceSession(
