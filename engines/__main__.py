@@ -198,6 +198,22 @@ def verify_command(
         sys.exit(1)
 
 
+@main.command("lint")
+@click.argument("model", type=FILE)
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+def lint_command(model: Path, debug: bool) -> None:
+    """Say what TensorRT would not take of MODEL; needs neither TensorRT nor a GPU."""
+    from engines.lint import lint
+
+    with one_sentence(debug):
+        problems = lint(model)
+    for problem in problems:
+        click.echo(f"{model}: {problem}", err=True)
+    if problems:
+        sys.exit(1)
+    click.echo(f"{model}: nothing that TensorRT is known to refuse")
+
+
 def show(result: Verification, console: Console) -> None:
     """Both sides' scores: a table on terminals, aligned plain lines elsewhere."""
     rows = [
