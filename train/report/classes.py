@@ -47,10 +47,11 @@ def _bars(axes: Axes, names: Sequence[str]) -> None:
     axes.tick_params(axis="y", length=0)
 
 
-def _write(axes: Axes, y: float, value: float, size: str) -> None:
+def _write(axes: Axes, y: float, value: float, size: str, *, strong: bool = False) -> None:
     text = "no pixels" if np.isnan(value) else f"{value:.1f}"
     x = 1.0 if np.isnan(value) else value + 1.0
-    axes.text(x, y, text, va="center", fontsize=size, color="#333333", clip_on=False)
+    weight = "bold" if strong else "normal"
+    axes.text(x, y, text, va="center", fontsize=size, color="#333333", clip_on=False, weight=weight)
 
 
 def _grouped(
@@ -97,25 +98,26 @@ def _panels(
     look: dict[str, Look],
     title: str,
 ) -> None:
-    """A panel for each model, the same classes in the same places; a tick marks the best."""
-    columns = min(4, len(shown))
+    """A panel for each model, the same classes in the same places; the best model's IoU is bold."""
+    columns = 3
     rows = -(-len(shown) // columns)
-    best = np.nanmax(np.where(np.isnan(values), -1, values), axis=0)
-    height = 0.6 + rows * (0.55 + 0.19 * len(names))
+    best = np.where(np.isnan(values), -1, values).max(axis=0)
+    height = 0.6 + rows * (0.6 + 0.19 * len(names))
     with figure(path, width=WIDTH, height=height) as drawn:
         grid = drawn.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
         for axes in grid.flat[len(shown) :]:
             axes.set_visible(False)
-        for axes, entry, found in zip(grid.flat, shown, values, strict=False):
+        for i, (axes, entry, found) in enumerate(zip(grid.flat, shown, values, strict=False)):
             y = np.arange(len(names))
             axes.barh(y, np.nan_to_num(found), 0.72, color=look[entry.name].colour)
             _bars(axes, names)
-            for at, value in zip(y, found, strict=True):
-                _write(axes, float(at), float(value), "x-small")
-            axes.plot(best, y, "|", color="#333333", ms=7, mew=1.2)
-            axes.set_title(_with_mean(entry), fontsize="small", pad=4)
+            for at, value, top in zip(y, found, best, strict=True):
+                _write(axes, float(at), float(value), "x-small", strong=value == top)
+            axes.set_title(f"{entry.name}: {100 * (entry.score('miou') or 0):.1f}", size=8, pad=4)
             axes.set_xticks([0, 50, 100])
-        drawn.suptitle(f"{title} (%); a tick marks the best model", x=0.01, ha="left", size=10.5)
+            axes.tick_params(axis="x", labelbottom=i + columns >= len(shown))
+        heading = f"{title} (%); after each name the mean; bold: the best of all models"
+        drawn.suptitle(heading, x=0.01, ha="left", fontsize=10)
 
 
 def draw_confusion(path: Path, entry: Entry) -> bool:

@@ -22,14 +22,14 @@ _OFFSETS = [
     (dx * reach, dy * reach, side)
     for reach in (1.0, 1.9, 3.0, 4.5)
     for dx, dy, side in (
-        (7, 0, "left"),
+        (9, 0, "left"),
         (6, 7, "left"),
         (6, -7, "left"),
         (0, 10, "center"),
         (0, -10, "center"),
         (-6, 7, "right"),
         (-6, -7, "right"),
-        (-7, 0, "right"),
+        (-9, 0, "right"),
     )
 ]
 """Where a label may stand, in points from its model: near places first."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from train.report.entry import Entry
@@ -119,6 +120,7 @@ def hyper_parameters(entries: Sequence[Entry]) -> Table | None:
     if not runs:
         return None
     rows = [
+        ("Pretraining", *(_pretraining(run) for run in runs)),
         ("Backbone", *(backbone(run) for run in runs)),
         ("Training Set", *(printed(run.setting("data", "layout", DASH)) for run in runs)),
         ("Optimizer", *(_optimiser(run) for run in runs)),
@@ -139,6 +141,14 @@ def _value(run: Run, table: str, key: str) -> str:
     if key == "decay_steps" and value == 0:
         return "whole run"
     return _text(value)
+
+
+def _pretraining(run: Run) -> str:
+    """The weights a run started from; a dash where the run folder does not say."""
+    if "init" not in run.environment:
+        return DASH
+    init = run.environment["init"]
+    return Path(str(init)).name if init else "No"
 
 
 def _policy(run: Run) -> str:

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import Image
+
+from streamseg.palette import CAMVID
+from tests.train.drawn import draw_street
+from tests.train.report.kit import LATENCIES, entry, evaluation, run
+from train.report.classes import draw_class_iou, draw_confusion
+from train.report.curves import draw_adaptation, draw_class_curves, draw_loss, draw_miou, smoothed
+from train.report.entry import join
+from train.report.pictures import Example, draw_pictures, paint, spread
+from train.report.speed import draw_speed, pareto_front, place_labels
+from train.report.style import COLOURS, DPI, _apart, looks
+
+
+def pixels(path: Path) -> NDArray[np.uint8]:
+    with Image.open(path) as picture:
+        assert picture.format == "PNG"
+        return np.array(picture.convert("RGB"))
+
+
+def shows(found: NDArray[np.uint8], colour: str) -> bool:
+    """Whether a hexadecimal colour fills some pixels."""
+    rgb = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+    return int((found == rgb).all(axis=2).sum()) > 20
+
+
+def test_curves_show_every_run_in_its_colour(tmp_path: Path) -> None:
+    runs = [run("a", (0.2, 0.1, 0.4)), run("b", (0.3, 0.5, 0.6))]
+    look = looks(["a", "b"])
+    for draw in (draw_loss, draw_miou, draw_adaptation, draw_class_curves):
+        path = tmp_path / f"{draw.__name__}.png"
+        assert draw(path, runs, look)
+        found = pixels(path)
+        assert found.shape[1] == 7.5 * DPI
+        assert shows(found, COLOURS[0]), draw.__name__
+        assert shows(found, COLOURS[1]), draw.__name__
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_nothing_to_draw_leaves_no_file(tmp_path: Path) -> None:
+    path = tmp_path / "x.png"
+    look = looks(["a"])
+    assert not draw_loss(path, [run("a")], look)
+    assert not draw_miou(path, [run("a")], look)
+    assert not draw_adaptation(path, [run("a", (0.5,))], look)
+    assert not draw_class_iou(path, [], look)
+    assert not draw_speed(path, [entry("a")], None, look)
+    assert not draw_pictures(path, [], CAMVID)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("count", [2, 6])
+def test_bars_of_few_and_of_many_models(tmp_path: Path, count: int) -> None:
+    names = [f"m{i}" for i in range(count)]
+    entries = join([], [evaluation(name) for name in names])
+    path = tmp_path / "bars.png"
+    assert draw_class_iou(path, entries, looks(names))
+    found = pixels(path)
+    assert all(shows(found, COLOURS[i]) for i in range(count))
+
+
+def test_the_confusion_matrix_needs_counts(tmp_path: Path) -> None:
+    path = tmp_path / "c.png"
+    assert draw_confusion(path, entry("a"))
+    assert shows(pixels(path), "#08306b")  # 100 % of the cars: the darkest blue
+    assert not draw_confusion(path, join([run("x")], [])[0])
+
+
+def test_the_pareto_front_is_what_nobody_beats() -> None:
+    points = [(30.0, 60.0), (10.0, 50.0), (20.0, 45.0), (10.0, 40.0), (30.0, 60.0), (40.0, 60.0)]
+    assert pareto_front(points) == [1, 0]
+    assert pareto_front([(5.0, 1.0)]) == [0]
+
+
+def test_speed_fills_the_front_and_leaves_the_beaten_hollow(tmp_path: Path) -> None:
+    path = tmp_path / "speed.png"
+    entries = [entry("fast", ms=10.0), entry("beaten", ms=20.0)]
+    assert draw_speed(path, entries, LATENCIES, looks(["fast", "beaten"]))
+    found = pixels(path)
+    blue = (found == [0x00, 0x72, 0xB2]).all(axis=2).sum()
+    orange = (found == [0xD5, 0x5E, 0x00]).all(axis=2).sum()
+    assert blue > orange > 20
+
+
+def test_labels_of_near_points_do_not_overlap() -> None:
+    figure = Figure(figsize=(7, 4), dpi=100)
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.set_xlim(0, 100)
+    axes.set_ylim(0, 100)
+    points = [(50.0 + i, 50.0 + (i % 2)) for i in range(5)]
+    names = [(f"network_{i}", "black") for i in range(5)]
+    boxes = place_labels(axes, points, names, [((0.0, 50.0), (49.0, 50.0))])
+    assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))
+    centres = axes.transData.transform(points)
+    assert not any(box.contains(*centre) for box in boxes for centre in centres)
+
+
+def test_names_at_line_ends_move_apart_no_more_than_needed() -> None:
+    assert _apart([0.1, 0.5], 0.2) == [0.1, 0.5]
+    assert _apart([0.5, 0.5, 0.5], 0.1) == pytest.approx([0.4, 0.5, 0.6])
+    assert np.diff(_apart([0.1, 0.12, 0.5, 0.51], 0.1)).min() >= 0.1 - 1e-9
+
+
+def test_smoothing_keeps_length_and_constants() -> None:
+    np.testing.assert_allclose(smoothed(np.full(9, 3.0), 5), 3.0)
+    np.testing.assert_allclose(smoothed(np.array([0.0, 3.0, 6.0]), 3), [1.5, 3.0, 4.5])
+
+
+def test_looks_differ() -> None:
+    found = looks([str(i) for i in range(20)])
+    assert len({(look.colour, look.marker, str(look.dash)) for look in found.values()}) == 20
+
+
+def test_pictures_are_spread_over_the_split() -> None:
+    assert spread(101, 4) == [12, 37, 63, 88]
+    assert spread(2, 5) == [0, 1]
+    assert spread(5, 0) == []
+
+
+def test_void_is_striped_and_classes_have_their_colours() -> None:
+    labels = np.full((8, 80), 255, dtype=np.uint8)
+    labels[:, :40] = 3
+    painted = paint(labels, CAMVID)
+    assert (painted[:, :40] == CAMVID.colours[3]).all()
+    assert {tuple(pixel) for pixel in painted[0, 40:]} == {(255, 255, 255), (170, 170, 170)}
+
+
+@pytest.mark.parametrize("models", [1, 7])
+def test_the_grid_shows_picture_truth_and_models(tmp_path: Path, models: int) -> None:
+    picture, truth = draw_street(3)
+    predictions = {f"m{i}": np.full_like(truth, i) for i in range(models)}
+    path = tmp_path / "grid.png"
+    found = [Example(picture=picture, truth=truth, predictions=predictions)] * 2
+    assert draw_pictures(path, found, CAMVID)
+    drawn = pixels(path)
+    for index in (*range(models), *np.unique(truth[truth < len(CAMVID)])):
+        assert shows(drawn, "#{:02x}{:02x}{:02x}".format(*CAMVID.colours[index]))
