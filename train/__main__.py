@@ -10,7 +10,12 @@ from typing import Any
 
 import click
 
-COMMANDS = {"data": "train.data_command", "report": "train.report.command", "run": "train.run", "eval": "train.eval"}
+COMMANDS = {
+    "data": "train.data_command",
+    "report": "train.report.command",
+    "run": "train.run",
+    "eval": "train.eval",
+}
 """Command name to the module whose ``main`` it is; imported only when asked for."""
 
 
