@@ -34,8 +34,12 @@ from streamseg.enginefile import EngineHeader
 from streamseg.enginekey import EngineKey, file_sha256
 from streamseg.errors import EngineError, is_out_of_memory
 from streamseg.gate import Gate, GateError
+from streamseg.labelled import labelled_pairs, read_labelled
 from streamseg.proof import Proof, compare, compare_labelled, proof_pictures
 from streamseg.timing import Runner, Speed, time_engines
+
+_TIMED = 16
+"""Labelled pictures to time engines on: as many as the largest usual batch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,14 +168,14 @@ class Builder:
             reference = stack.enter_context(
                 OnnxRuntimeEngine(request.model, request.header, threads=threads)
             )
-            frames, pictures_from = proof_pictures(
-                None if request.data is not None else request.pictures, size
-            )
             if request.data is not None:
+                pairs = labelled_pairs(request.data)
+                frames = np.stack([p.rgb_HWC for p in read_labelled(pairs[:_TIMED], size)])
                 agreement = compare_labelled(
                     engine, reference, request.data, size, progress=self.watcher.progress
                 )
             else:
+                frames, pictures_from = proof_pictures(request.pictures, size)
                 agreement = compare(
                     engine, reference, frames, pictures_from, progress=self.watcher.progress
                 )

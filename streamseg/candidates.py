@@ -113,20 +113,35 @@ def _candidate(model: Path, path: Path, header: EngineHeader, machine: Machine) 
     return Candidate(path=path, header=header, invalid=invalid, impossible=impossible)
 
 
+def computes_on_cpu(backend: str, machine: Machine) -> bool:
+    """Whether a backend computes on the CPU here.
+
+    Raises:
+        BackendUnavailableError: it does not run here at all.
+    """
+    if backend == "torch":
+        return machine.environment(backend).get("device", "CPU") == "CPU"
+    return backend == "onnxruntime"
+
+
 def default_precision(backend: str, machine: Machine) -> Precision:
-    """The precision that is built where none is asked for."""
+    """The precision that is built where none is asked for.
+
+    Raises:
+        BackendUnavailableError: the backend does not run here.
+    """
     if backend == "onnxruntime":
         return "int8"
     if backend == "torch":
-        return "fp16" if "cuda" in str(dict(machine.environment("torch"))).lower() else "fp32"
+        return "fp32" if computes_on_cpu(backend, machine) else "fp16"
     return "fp16" if find_spec("onnx") is not None else "fp32"
 
 
 def default_batch(
-    backend: str, batch: int | None = None, *, low_latency: bool = False
+    batch: int | None = None, *, on_cpu: bool, low_latency: bool = False
 ) -> tuple[int, int, int]:
     """Smallest, best and largest batch of an engine where none are asked for."""
-    if low_latency or backend == "onnxruntime":
+    if low_latency or on_cpu:  # on a CPU a larger batch only adds latency
         best = batch or 1
         return 1, best, best
     best = batch or 8

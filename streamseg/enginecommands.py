@@ -5,16 +5,24 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from streamseg.backends.base import BuildConfig, Profile
+from streamseg.backends.base import BackendUnavailableError, BuildConfig, Profile
 from streamseg.backends.names import Machine
 from streamseg.build import Builder, Built
 from streamseg.buildrequest import BuildRequest, Watcher
 from streamseg.cache import CacheEntry, EngineCache
-from streamseg.candidates import Wanted, default_batch, default_precision, invalid_here
+from streamseg.candidates import (
+    Wanted,
+    computes_on_cpu,
+    default_batch,
+    default_precision,
+    invalid_here,
+)
 from streamseg.enginereport import (
+    aligned,
     engines_table,
     entry_dict,
     megabytes,
@@ -25,9 +33,11 @@ from streamseg.errors import UsageError
 from streamseg.gate import GateError
 from streamseg.modelfile import find_model, read_header
 from streamseg.netsize import parse_frame_size
+from streamseg.proof import proof_pictures
 from streamseg.selection import Selector
 
 _DAY = 86_400.0
+_SENSITIVITY_PICTURES = 8
 
 
 def request_from_options(options: Mapping[str, Any], machine: Machine) -> BuildRequest:
@@ -57,7 +67,9 @@ def request_from_options(options: Mapping[str, Any], machine: Machine) -> BuildR
         backend=backend,
         config=BuildConfig(
             precision=precision,
-            profile=_profile(options, backend, header.default_size),
+            profile=_profile(
+                options, header.default_size, on_cpu=computes_on_cpu(backend, machine)
+            ),
             workspace_mib=options["workspace"],
             timing_cache=options["timing_cache"],
             hardware_compat=options["hardware_compat"],
@@ -75,7 +87,7 @@ def request_from_options(options: Mapping[str, Any], machine: Machine) -> BuildR
     )
 
 
-def _profile(options: Mapping[str, Any], backend: str, default: tuple[int, int]) -> Profile:
+def _profile(options: Mapping[str, Any], default: tuple[int, int], *, on_cpu: bool) -> Profile:
     names = ("min_size", "opt_size", "max_size")
     given = [name for name in names if options[name] is not None]
     if given and options["size"] is not None:
@@ -88,15 +100,18 @@ def _profile(options: Mapping[str, Any], backend: str, default: tuple[int, int])
         low = best = high = parse_frame_size(options["size"]) if options["size"] else default
     try:
         return Profile(
-            batch=_batch(options["batch"], backend), min_size=low, opt_size=best, max_size=high
+            batch=_batch(options["batch"], on_cpu=on_cpu),
+            min_size=low,
+            opt_size=best,
+            max_size=high,
         )
     except ValueError as error:
         raise UsageError(str(error)) from error
 
 
-def _batch(text: str | None, backend: str) -> tuple[int, int, int]:
+def _batch(text: str | None, *, on_cpu: bool) -> tuple[int, int, int]:
     if text is None:
-        return default_batch(backend)
+        return default_batch(on_cpu=on_cpu)
     if re.fullmatch(r"\d+", text):
         return 1, int(text), int(text)
     if match := re.fullmatch(r"(\d+):(\d+):(\d+)", text):
@@ -166,12 +181,44 @@ def _built_values(built: Built) -> dict[str, Any]:
 
 
 def list_sensitivity(options: Mapping[str, Any], watcher: Watcher) -> tuple[str, dict[str, Any]]:
-    """What each layer costs in the wanted precision.
+    """What each layer costs when it alone is quantised, costliest first.
 
     Raises:
-        StreamsegError: as `streamseg.precision`.
+        UsageError: another precision than int8, or no pictures.
+        BackendUnavailableError: the package onnx is missing.
+        StreamsegError: as `streamseg.precision.sensitivity`.
     """
-    raise NotImplementedError
+    if options["precision"] not in (None, "int8"):
+        raise UsageError("--sensitivity is about int8: leave out --precision, or say int8")
+    model = find_model(options["model"])
+    size = read_header(model).default_size
+    if options["size"]:
+        size = parse_frame_size(options["size"])
+    source = options["calibration"] or options["pictures"]
+    if source is None and options["data"] is not None:
+        source = options["data"] / "val"
+    try:
+        from streamseg.precision.sensitivity import sensitivity
+    except ImportError as error:
+        raise BackendUnavailableError(
+            f"int8 needs the package {error.name or 'onnx'}: pip install 'streamseg[build]'"
+        ) from error
+    frames, pictures_from = proof_pictures(source, size)
+    frames = frames[:: max(1, len(frames) // _SENSITIVITY_PICTURES)]
+    costs = sensitivity(
+        model,
+        frames,
+        scheme="portable" if options["backend"] in ("tensorrt", "torch") else "cpu",
+        progress=watcher.progress,
+    )
+    rows = [("layer", "weights", "labels changed")]
+    rows += [(cost.name, cost.weight, f"{100 * cost.lost:.3f} %") for cost in costs]
+    text = (
+        f"{aligned(rows, right=[2])}\n"
+        f"each layer alone in int8, {len(frames)} of {pictures_from}; leave the first ones in fp32 "
+        f"with --exclude {','.join(cost.name for cost in costs[:2])}"
+    )
+    return text, {"layers": [asdict(cost) for cost in costs], "pictures": len(frames)}
 
 
 def _listed(cache: EngineCache) -> list[tuple[CacheEntry, str | None]]:

@@ -102,7 +102,8 @@ def batch_text(key: EngineKey) -> str:
 def device_of(key: EngineKey) -> str:
     """The device that an engine is for."""
     environment = key.environment
-    return environment.get("gpu") or environment.get("cpu") or environment.get("device") or "?"
+    names = ("gpu", "cpu", "processor", "device")
+    return next((environment[name] for name in names if environment.get(name)), "?")
 
 
 def entry_dict(entry: CacheEntry, invalid: str | None) -> dict[str, Any]:

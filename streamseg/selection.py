@@ -19,6 +19,7 @@ from streamseg.cache import EngineCache
 from streamseg.candidates import (
     Candidate,
     Wanted,
+    computes_on_cpu,
     default_batch,
     default_precision,
     find_candidates,
@@ -210,7 +211,11 @@ class Selector:
             config=BuildConfig(
                 precision=precision,
                 profile=Profile(
-                    batch=default_batch(backend, wanted.batch, low_latency=wanted.low_latency),
+                    batch=default_batch(
+                        wanted.batch,
+                        on_cpu=computes_on_cpu(backend, self.machine),
+                        low_latency=wanted.low_latency,
+                    ),
                     min_size=size,
                     opt_size=size,
                     max_size=size,
