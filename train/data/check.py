@@ -187,6 +187,21 @@ def _some(names: Sequence[str]) -> str:
     return f"{len(names)} class{'es' if len(names) > 1 else ''} ({listed})"
 
 
+def _find_splits(root: Path, layout: str, split: str | None) -> tuple[dict[str, Split], list[str]]:
+    """What a layout finds, and sentences about the splits that it cannot."""
+    found: dict[str, Split] = {}
+    faults = []
+    for name in [split] if split else splits_of(layout, root):
+        try:
+            found[name] = LAYOUTS[layout](root, name)
+        except NoSplitError as error:
+            if split or name not in _OPTIONAL:
+                faults.append(f"{name}: {error}")
+        except TrainError as error:
+            faults.append(f"{name}: {error}")
+    return found, faults
+
+
 def check(
     root: Path,
     *,
@@ -205,26 +220,14 @@ def check(
         layout, why = first.layout, first.why
         if others:
             why += f" (also: {', '.join(other.layout for other in others)})"
-    splits: list[SplitCheck] = []
-    faults: list[str] = []
-    items: dict[str, list[Item]] = {}
-    classes: Palette | None = None
-    for name in [split] if split else splits_of(layout, root):
-        try:
-            found = LAYOUTS[layout](root, name)
-        except NoSplitError as error:
-            if split or name not in _OPTIONAL:
-                faults.append(f"{name}: {error}")
-            continue
-        except TrainError as error:
-            faults.append(f"{name}: {error}")
-            continue
-        classes, items[name] = found.classes, found.items
-        splits.append(check_split(name, found, root, report))
-    if classes is None:
+    found, faults = _find_splits(root, layout, split)
+    if not found:
         raise TrainError(faults[0] if faults else f"{root}: no split of the layout {layout}")
+    splits = [check_split(name, one, root, report) for name, one in found.items()]
+    classes = next(iter(found.values())).classes
     faults += [f"{one.name}: {fault}" for one in splits for fault in one.faults]
     notes = [f"{one.name}: {note}" for one in splits for note in one.notes]
+    items = {name: one.items for name, one in found.items()}
     for more_faults, more_notes in (_overlaps(splits, items), _absent(classes, splits)):
         faults += more_faults
         notes += more_notes
