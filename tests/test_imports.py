@@ -46,9 +46,7 @@ def test_streamseg_imports_neither_room_nor_what_trains() -> None:
     torch_backend = "streamseg/backends/torch"  # torch.py and torch_build.py may
     precision = "streamseg/precision/"  # makes graphs, with onnx; nobody imports it at start-up
     found = [line for line in offences("streamseg", HEAVY) if not line.startswith(torch_backend)]
-    found = [
-        line for line in found if not (line.startswith(precision) and " imports onnx" in line)
-    ]
+    found = [line for line in found if not (line.startswith(precision) and " imports onnx" in line)]
     assert found + offences("streamseg", {"train", "engines", "tests", "benchmarks"}) == []
 
 

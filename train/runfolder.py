@@ -86,11 +86,16 @@ class RunFolder:
             step: optimiser steps done.
 
         Raises:
-            TrainError: the folder cannot be written, or TensorBoard is not installed.
+            TrainError: the folder cannot be written or holds another run's weights, or TensorBoard
+                is not installed.
         """
+        resolved = json.dumps(recipe, indent=2) + "\n"
+        described = self.path / "recipe.json"
         try:
+            if step == 0 and self.best.is_file():
+                self._refuse_others(described.read_text() if described.is_file() else "", resolved)
             self.path.mkdir(parents=True, exist_ok=True)
-            (self.path / "recipe.json").write_text(json.dumps(recipe, indent=2) + "\n")
+            described.write_text(resolved)
             (self.path / "environment.json").write_text(json.dumps(environment, indent=2) + "\n")
             if source is not None:
                 (self.path / "recipe.toml").write_text(source)
@@ -104,6 +109,12 @@ class RunFolder:
             ) from error
         if self._tensorboard:
             self._events = _event_writer(self.path / "tensorboard", step)
+
+    def _refuse_others(self, found: str, ours: str) -> None:
+        if found != ours:
+            raise TrainError(
+                f"{self.best}: the run folder holds weights of another run; choose another --out"
+            )
 
     def add_step(self, *, step: int, epoch: int, loss: float, lr: float) -> None:
         """One optimiser step."""

@@ -292,3 +292,12 @@ def test_what_pytorch_says_becomes_a_sentence(
     monkeypatch.setattr(run.network, "forward", fail)
     with pytest.raises(TrainError, match=message):
         run.fit()
+
+
+def test_bf16_on_a_cpu_trains_nearly_the_same(tmp_path: Path, data: Path) -> None:
+    for amp in ("off", "bf16"):
+        recipe = tiny_recipe(train={"epochs": 1, "amp": amp, "tensorboard": False})
+        without_dropout(trainer(recipe, data, tmp_path / amp)).fit()
+    full, half = losses_of(tmp_path / "off"), losses_of(tmp_path / "bf16")
+    assert half == pytest.approx(full, rel=0.05)
+    assert half != full

@@ -12,8 +12,8 @@ from torchvision.models import MobileNet_V2_Weights, mobilenet_v2
 
 from train.errors import TrainError
 from train.models import ModelSpec, build_model, load_backbone_weights, low_resolution_argmax
-from train.models.mobilenet import MobileNetV2Backbone
 from train.models.layers import adaptive_avg_pool, pooling_matrix
+from train.models.mobilenet import MobileNetV2Backbone
 from train.models.pyramid import PyramidPooling
 from train.models.segmenter import normalise
 

@@ -77,6 +77,18 @@ def test_logs_go_back_to_the_checkpoint_they_go_on_from(tmp_path: Path) -> None:
         assert rows(tmp_path / "parts" / name) == rows(tmp_path / "whole" / name)
 
 
+def test_weights_of_another_run_are_not_written_over(tmp_path: Path) -> None:
+    opened(tmp_path).close()
+    (tmp_path / "best.safetensors").write_bytes(b"hours of work")
+    opened(tmp_path).close()  # its own run, killed before its first resumable checkpoint
+    other = RunFolder(tmp_path, classes=("road",), tensorboard=False)
+    for name in ("another", None):
+        if name is None:
+            (tmp_path / "recipe.json").unlink()
+        with pytest.raises(TrainError, match=r"weights of another run; choose another --out"):
+            other.open(recipe={"name": name or "x"}, source=None, environment={}, step=0)
+
+
 def test_tensorboard_reads_the_events(tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
