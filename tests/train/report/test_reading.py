@@ -118,7 +118,13 @@ def test_latencies(tmp_path: Path) -> None:
     values = {"engine": "E", "machine": "M", "size": [64, 32], "batch": 1, "milliseconds": {"a": 2}}
     path = write(tmp_path / "l.json", json.dumps(values))
     assert read_latencies(path).regime == "E, batch 1, 64x32"
-    for broken in ({"milliseconds": {}}, {"milliseconds": {"a": 0}}, {"size": [1]}, {"size": None}):
+    faults: list[dict[str, object]] = [
+        {"milliseconds": {}},
+        {"milliseconds": {"a": 0}},
+        {"size": [1]},
+        {"size": None},
+    ]
+    for broken in faults:
         write(path, json.dumps(values | broken))
         with pytest.raises(TrainError, match="not a latency file"):
             read_latencies(path)

@@ -114,7 +114,7 @@ def test_report_004_hyper_parameters_and_classes() -> None:
     table = training_tables.hyper_parameters(
         [Entry(name="m", run=run("m", (0.5,), optim=optim, data=data))]
     )
-    found = dict(rows(table)[1:])
+    found = {row[0]: row[1] for row in rows(table)[1:]}
     assert found["Optimizer"] == "SGD"
     assert found["Learning Rate Policy"] == "Poly (power = 0.9)"
     assert found["End Learning Rate"] == "0.001"
