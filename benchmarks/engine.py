@@ -38,9 +38,10 @@ from streamseg.engine import cpu_threads
 from streamseg.job import Job
 from streamseg.modelfile import find_model, read_header
 from streamseg.stats import RunClock
+from streamseg.video.encoder import EncoderOptions
 from streamseg.video.file import FileSource
+from streamseg.video.output import OutputPath
 from streamseg.video.source import Item
-from streamseg.video.writer import EncoderOptions, OutputPath
 
 LEVELS = {
     "basic": ort.GraphOptimizationLevel.ORT_ENABLE_BASIC,

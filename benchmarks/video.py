@@ -36,9 +36,11 @@ from streamseg.job import Job
 from streamseg.pipeline import Pipeline, Stage
 from streamseg.stages import Downscale
 from streamseg.stats import RunClock
+from streamseg.video.encoder import EncoderOptions
 from streamseg.video.file import FileSource
+from streamseg.video.output import OutputPath
 from streamseg.video.source import Item
-from streamseg.video.writer import EncoderOptions, OutputPath, VideoWriter
+from streamseg.video.writer import VideoWriter
 
 FRAMES_IN_MEMORY = 64
 

@@ -18,8 +18,10 @@ from streamseg.netsize import choose_size, parse_size
 from streamseg.pipeline import Pipeline, Stage
 from streamseg.stages import Downscale, compose_stage, infer_stage
 from streamseg.stats import RunClock, Stats
+from streamseg.video.encoder import EncoderOptions, encoder_format
+from streamseg.video.output import OutputPath
 from streamseg.video.source import Item, Source, SourceInfo
-from streamseg.video.writer import EncoderOptions, OutputPath, VideoWriter, encoder_format
+from streamseg.video.writer import VideoWriter
 from streamseg.yuv import LAYOUTS, is_rgb_format, rgb_target, seconds
 
 Size = str | int | tuple[int, int] | None

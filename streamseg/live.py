@@ -19,9 +19,10 @@ from streamseg.job import DrawOptions, Job, OnProgress, Size, network_size
 from streamseg.modelfile import find_model, read_header
 from streamseg.notices import Notices
 from streamseg.stats import RunClock, Stats
+from streamseg.video.encoder import EncoderOptions
 from streamseg.video.live import open_live
+from streamseg.video.output import OutputPath
 from streamseg.video.source import Source
-from streamseg.video.writer import EncoderOptions, OutputPath
 
 
 def segment_live(

@@ -23,8 +23,9 @@ from streamseg.job import DrawOptions, Job, OnProgress, Size, network_size
 from streamseg.modelfile import find_model, read_header
 from streamseg.notices import Notices
 from streamseg.stats import RunClock, Stats
+from streamseg.video.encoder import EncoderOptions
 from streamseg.video.file import FileSource
-from streamseg.video.writer import EncoderOptions, OutputPath
+from streamseg.video.output import OutputPath
 
 
 def segment_video(

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import av
 from av.container import InputContainer
@@ -16,14 +13,14 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from streamseg.errors import SourceError, UsageError
-from streamseg.video.source import AnyPacket, Item, describe, stream_rate
+from streamseg.video.source import AnyPacket, ContainerReader, Item, describe, stream_rate
 from streamseg.video.timeline import Timeline
 
 _CLOSE_ENOUGH_SECONDS = 0.25
 """How far the last packet may end before the length that a header gives in seconds."""
 
 
-class FileSource:
+class FileSource(ContainerReader):
     """A video file; see `streamseg.video.source.Source`.
 
     Frames that cannot be decoded are skipped and counted; a file that ends early is read as far as
@@ -49,7 +46,7 @@ class FileSource:
         self._end_seconds = 0.0
         self._trouble = ""
         self._timeline = Timeline()
-        self._reading = threading.Lock()
+        super().__init__()
         self._container = _open(path)
         try:
             self._video = pick_video(path, self._container)
@@ -211,25 +208,6 @@ class FileSource:
         if missing < max(_CLOSE_ENOUGH_SECONDS, promised / 100):
             return 0, ""
         return round(missing * self.info.rate), f"{promised:.1f} s"
-
-    def close(self) -> None:
-        """Close the file, unless a thread still waits inside it (a pipe, a network disk)."""
-        if self._reading.acquire(timeout=0.5):
-            try:
-                self._container.close()
-            finally:
-                self._reading.release()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _open(path: Path) -> InputContainer:

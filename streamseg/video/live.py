@@ -7,103 +7,26 @@ business: this source hands over every frame it receives.
 
 from __future__ import annotations
 
-import glob
-import re
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import av
-from av.container import InputContainer
 from av.video.frame import VideoFrame
 
-from streamseg.errors import SourceError, UsageError
+from streamseg.errors import SourceError
+from streamseg.video import address
+from streamseg.video.address import open_address, resolve
 from streamseg.video.file import FileSource, pick_video
-from streamseg.video.source import AnyPacket, Item, Source, describe
+from streamseg.video.source import AnyPacket, ClosedAtExit, ContainerReader, Item, Source, describe
 
 TIME_BASE = Fraction(1, 90_000)
 """Of the timestamps given here: fine enough for any camera, and MPEG's own."""
-OPEN_TIMEOUT_SECONDS = 10.0
-READ_TIMEOUT_SECONDS = 10.0
-
-_NETWORK = re.compile(r"^(rtsps?|https?|tcp|udp|rtp|srt|rtmps?)://", re.IGNORECASE)
-_LOW_DELAY = {"fflags": "nobuffer", "analyzeduration": "1000000", "probesize": "1000000"}
-"""A live stream is described by its first second; FFmpeg's default waits for five."""
-_CAMERA_FORMATS = {"linux": "v4l2", "darwin": "avfoundation", "win32": "dshow"}
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
-    """How to open a live source."""
-
-    name: str
-    """As the user wrote it."""
-    url: str
-    format: str | None
-    """FFmpeg's input format; None lets it find out."""
-    options: dict[str, str]
-    is_camera: bool
-
-
-def camera_format() -> str:
-    """FFmpeg's camera input of this operating system."""
-    return _CAMERA_FORMATS.get(sys.platform, "v4l2")
-
-
-def find_cameras() -> list[str]:
-    """Names of the cameras of this machine, as ``--source`` takes them; empty if none is seen."""
-    names: list[str] = sorted(glob.glob("/dev/video*"))  # noqa: PTH207 - a device tree, not files
-    enumerate_devices = getattr(av, "enumerate_input_devices", None)  # PyAV 18
-    if names or enumerate_devices is None:
-        return names
-    try:
-        devices = enumerate_devices(camera_format())
-    except (av.error.FFmpegError, ValueError, NotImplementedError):
-        return []  # this FFmpeg cannot list devices: nothing was found
-    return [d.name for d in devices if "video" in d.media_types or not d.media_types]
-
-
-def resolve(source: str) -> Address:
-    """Turn ``0``, ``/dev/video0``, a device name or an address into what FFmpeg opens.
-
-    Raises:
-        UsageError: none of these.
-    """
-    if _NETWORK.match(source):
-        options = dict(_LOW_DELAY)
-        if source.lower().startswith("rtsp"):
-            options["rtsp_transport"] = "tcp"  # UDP loses packets silently through firewalls
-        return Address(source, source, None, options, is_camera=False)
-    kind = camera_format()
-    if source.isdigit():
-        if kind == "v4l2":
-            return Address(source, f"/dev/video{source}", kind, {}, is_camera=True)
-        if kind == "avfoundation":
-            options = {"framerate": "30", "pixel_format": "nv12"}
-            return Address(source, f"{source}:none", kind, options, is_camera=True)
-        cameras = find_cameras()
-        if int(source) >= len(cameras):
-            raise UsageError(f"camera {source}: not found; {_found(cameras)}")
-        return Address(source, f"video={cameras[int(source)]}", kind, {}, is_camera=True)
-    if source.startswith("/dev/"):
-        return Address(source, source, "v4l2", {}, is_camera=True)
-    if kind == "dshow" and source in find_cameras():
-        return Address(source, f"video={source}", kind, {}, is_camera=True)
-    if Path(source).exists():
-        raise UsageError(f"{source}: is a file; add --realtime to play it as a camera")
-    raise UsageError(
-        f"{source}: neither a camera nor an address; give a number, a device such as /dev/video0, "
-        f"or rtsp://, http://, tcp://, udp://, srt://; {_found(find_cameras())}"
-    )
-
-
-class LiveSource:
+class LiveSource(ContainerReader):
     """A camera or a network stream; see `streamseg.video.source.Source`.
 
     The end of a network stream, or ten seconds without a frame, ends the iteration with a warning.
@@ -122,12 +45,12 @@ class LiveSource:
         self.leftover: list[AnyPacket] = []
         self.warnings: list[str] = []
         self._duration = duration_seconds
-        self._reading = threading.Lock()
+        super().__init__()
         interruptible(self._start)
 
     def _start(self) -> None:
         source = self.address.name
-        self._container = _open(self.address)
+        self._container = open_address(self.address)
         try:
             self._video = pick_video(source, self._container)
             # Frame threads would hold back a frame per thread.
@@ -168,29 +91,10 @@ class LiveSource:
 
     def _why_ended(self) -> str:
         if isinstance(self._trouble, av.error.ExitError):
-            return f"no frame arrived for {READ_TIMEOUT_SECONDS:.0f} s"
+            return f"no frame arrived for {address.READ_TIMEOUT_SECONDS:.0f} s"
         if self._trouble is not None:
             return f"the stream broke off ({getattr(self._trouble, 'strerror', self._trouble)})"
         return "the stream ended"
-
-    def close(self) -> None:
-        """Close the device, unless a thread still waits inside it (it ends with the process)."""
-        if self._reading.acquire(timeout=0.5):
-            try:
-                self._container.close()
-            finally:
-                self._reading.release()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def interruptible(work: Callable[[], None]) -> None:
@@ -211,7 +115,7 @@ def interruptible(work: Callable[[], None]) -> None:
         raise errors[0]
 
 
-class RealtimeFile:
+class RealtimeFile(ClosedAtExit):
     """A video file as if it were a camera: each frame comes when its time has come.
 
     Args:
@@ -259,17 +163,6 @@ class RealtimeFile:
         """Close the file."""
         self._file.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
 
 class ArrivalClock:
     """Gives frames their arrival as timestamp, rising, from 0 at the first."""
@@ -309,45 +202,3 @@ def open_live(
     if realtime:
         return RealtimeFile(Path(source), duration_seconds=duration_seconds)
     return LiveSource(source, duration_seconds=duration_seconds)
-
-
-def _open(address: Address) -> InputContainer:
-    name = f"camera {address.name}" if address.is_camera else address.name
-    try:
-        return av.open(
-            address.url,
-            mode="r",
-            format=address.format,
-            options=address.options,
-            timeout=(OPEN_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS),
-            metadata_errors="replace",
-        )
-    except FileNotFoundError as error:
-        raise SourceError(
-            f"{name}: not found; {_found(find_cameras()) if address.is_camera else 'check it'}"
-        ) from error
-    except PermissionError as error:
-        raise SourceError(
-            f"{name}: may not be opened; on Linux add yourself to the group 'video', elsewhere "
-            "allow the terminal to use the camera"
-        ) from error
-    except av.error.ExitError as error:
-        raise SourceError(
-            f"{name}: no answer within {OPEN_TIMEOUT_SECONDS:.0f} s; check the address, and that "
-            "the sender is running"
-        ) from error
-    except (av.error.FFmpegError, OSError, ValueError) as error:
-        detail = getattr(error, "strerror", None) or error
-        if address.is_camera:
-            hint = "another program may be using it" if "busy" in str(error).lower() else "check it"
-            raise SourceError(
-                f"{name}: cannot be opened ({detail}): {hint}; {_found(find_cameras())}"
-            ) from error
-        raise SourceError(
-            f"{name}: cannot be reached ({detail}); check the address, and that the sender is "
-            "running"
-        ) from error
-
-
-def _found(cameras: list[str]) -> str:
-    return f"found: {', '.join(cameras)}" if cameras else "no camera was found on this machine"

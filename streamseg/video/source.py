@@ -5,6 +5,7 @@ Knows nothing about engines. `file.py` and `live.py` implement it.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -13,6 +14,7 @@ from typing import Protocol, Self, TypeAlias
 
 import numpy as np
 from av.audio.stream import AudioStream
+from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
 from av.video.frame import VideoFrame
@@ -120,6 +122,46 @@ def describe(
         color_trc=int(frame.color_trc),
         audio=audio,
     )
+
+
+class ClosedAtExit:
+    """What a context manager needs beside `close`."""
+
+    def close(self) -> None:
+        """Close what is open; calling twice is fine."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class ContainerReader(ClosedAtExit):
+    """Something that reads one container, perhaps in another thread than the one that closes it."""
+
+    _container: InputContainer
+
+    def __init__(self) -> None:
+        self._reading = threading.Lock()
+        """Held while frames are being read."""
+
+    def close(self) -> None:
+        """Close it, unless a thread still waits inside it: a pipe, a network disk, a camera.
+
+        That thread ends with the process; closing under it would crash FFmpeg.
+        """
+        if self._reading.acquire(timeout=0.5):
+            try:
+                self._container.close()
+            finally:
+                self._reading.release()
 
 
 class Source(Protocol):

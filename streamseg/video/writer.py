@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from math import lcm
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -15,83 +12,11 @@ import av
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.video.frame import VideoFrame
-from av.video.stream import VideoStream
 
-from streamseg.errors import OutputError, UsageError
+from streamseg.errors import UsageError
+from streamseg.video.encoder import EncoderOptions, add_video
+from streamseg.video.output import OutputPath, cannot_write
 from streamseg.video.source import AnyPacket, SourceInfo
-from streamseg.yuv import LAYOUTS
-
-CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
-"""Suffix of an output file -> FFmpeg's muxer."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EncoderOptions:
-    """How the output is encoded."""
-
-    codec: str = "libx264"
-    """Any video encoder of this FFmpeg: libx264, libx265, libsvtav1, h264_nvenc …"""
-    crf: int | None = None
-    """Constant rate factor, 0..63, lower is better; None takes the default of this package."""
-    preset: str | None = None
-    """The encoder's speed preset; None takes veryfast where the encoder has such presets."""
-    tune: str | None = None
-    """The encoder's tuning, e.g. ``zerolatency`` for x264."""
-    threads: int = 0
-    """Encoder threads; 0 lets the encoder choose."""
-
-    def __post_init__(self) -> None:
-        if self.crf is not None and not 0 <= self.crf <= 63:
-            raise UsageError(f"--crf must be 0..63, got {self.crf}")
-
-    def as_options(self) -> dict[str, str]:
-        """The options FFmpeg's encoder gets."""
-        options: dict[str, str] = {}
-        preset = self.preset
-        if self.codec in ("libx264", "libx265"):
-            preset = preset or "veryfast"
-            options["crf"] = str(20 if self.crf is None else self.crf)
-        elif self.crf is not None:
-            options["cq" if self.codec.endswith("_nvenc") else "crf"] = str(self.crf)
-        if preset is not None:
-            options["preset"] = preset
-        if self.codec == "libx265":
-            options["x265-params"] = "log-level=error"  # it reports every file on stderr
-        if self.tune is not None:
-            options["tune"] = self.tune
-        return options
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutputPath:
-    """A checked place for an output file, and the name it has until it is complete."""
-
-    final: Path
-    partial: Path
-    muxer: str = field(default="mp4")
-
-    @classmethod
-    def check(cls, path: Path, *, overwrite: bool, source: Path | None = None) -> OutputPath:
-        """Refuse, before any work, a place where the output cannot go.
-
-        Raises:
-            UsageError: another suffix than the known ones, a missing folder, an existing file
-                without `overwrite`, or the source itself.
-        """
-        muxer = CONTAINERS.get(path.suffix.lower())
-        if muxer is None:
-            known = ", ".join(CONTAINERS)
-            raise UsageError(f"{path}: unknown kind of output; give a name that ends in {known}")
-        if path.is_dir():
-            raise UsageError(f"{path}: is a folder; give a file name")
-        if not path.parent.is_dir():
-            raise UsageError(f"{path}: the folder {path.parent} does not exist; create it first")
-        if source is not None and path.exists() and source.exists() and path.samefile(source):
-            raise UsageError(f"{path}: input and output are the same file; choose another name")
-        if path.exists() and not overwrite:
-            raise UsageError(f"{path}: already exists; use --overwrite or choose another name")
-        partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-        return cls(final=path, partial=partial, muxer=muxer)
 
 
 class VideoWriter:
@@ -144,9 +69,9 @@ class VideoWriter:
                 options=_container_options(self.output.muxer, info, audio),
             )
         except (av.error.FFmpegError, OSError) as error:
-            raise _cannot_write(self.output, error) from error
+            raise cannot_write(self.output, error) from error
         try:
-            self._video = _add_video(self._container, info, size, pixel_format, options)
+            self._video = add_video(self._container, info, size, pixel_format, options)
             self._audio = self._add_audio(audio)
             self._start_encoder()
             refused = self._start_container()
@@ -181,7 +106,7 @@ class VideoWriter:
             self._container.start_encoding()
         except av.error.FFmpegError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
-                raise _cannot_write(self.output, error) from error
+                raise cannot_write(self.output, error) from error
             return error
         return None
 
@@ -212,7 +137,7 @@ class VideoWriter:
             frame.pict_type = 0
             self._mux(self._video.encode(frame))
         except (av.error.FFmpegError, OSError) as error:
-            raise _cannot_write(self.output, error) from error
+            raise cannot_write(self.output, error) from error
         self.frames += 1
 
     def copy(self, packets: Iterable[AnyPacket]) -> None:
@@ -253,7 +178,7 @@ class VideoWriter:
             self.output.partial.replace(self.output.final)
         except (av.error.FFmpegError, OSError) as error:
             self.abort()
-            raise _cannot_write(self.output, error) from error
+            raise cannot_write(self.output, error) from error
 
     def abort(self) -> None:
         """Close and remove the partial file; nothing appears under the final name."""
@@ -276,33 +201,6 @@ class VideoWriter:
             self.abort()
 
 
-def encoder_format(codec: str, wanted: str) -> str:
-    """The pixel format to encode in: the source's own if the encoder takes it, else yuv420p.
-
-    Raises:
-        UsageError: no such encoder, or one without a format that can be drawn on.
-    """
-    formats = [f.name for f in _find_encoder(codec).video_formats or []]
-    if not formats or wanted in formats:
-        return wanted
-    for candidate in ("yuv420p", "nv12", *formats):
-        if candidate in formats and candidate in LAYOUTS and not LAYOUTS[candidate].grey:
-            return candidate
-    raise UsageError(f"{codec} takes no colour pictures in YUV; try libx264, libx265 or libsvtav1")
-
-
-def _find_encoder(codec: str) -> av.Codec:
-    try:
-        found = av.Codec(codec, "w")
-    except (av.error.FFmpegError, ValueError) as error:
-        raise UsageError(
-            f"unknown video encoder {codec!r}; try libx264, libx265, libsvtav1 or h264_nvenc"
-        ) from error
-    if found.type != "video":
-        raise UsageError(f"{codec!r} is no video encoder; try libx264, libx265 or libsvtav1")
-    return found
-
-
 def _container_options(muxer: str, info: SourceInfo, audio: AudioStream | None) -> dict[str, str]:
     """The muxer's options."""
     if muxer == "matroska":
@@ -312,49 +210,3 @@ def _container_options(muxer: str, info: SourceInfo, audio: AudioStream | None) 
     bases = [info.time_base] + ([audio.time_base] if audio and audio.time_base else [])
     unit = lcm(*(base.denominator for base in bases))
     return {"movie_timescale": str(unit)} if unit < 2**31 else {}
-
-
-def _add_video(
-    container: OutputContainer,
-    info: SourceInfo,
-    size: tuple[int, int],
-    pixel_format: str,
-    options: EncoderOptions,
-) -> VideoStream:
-    _find_encoder(options.codec)
-    try:
-        stream = container.add_stream(
-            options.codec, rate=info.rate.limit_denominator(100_000), options=options.as_options()
-        )
-    except (av.error.FFmpegError, ValueError) as error:
-        raise UsageError(
-            f"{options.codec} cannot be stored in a {container.format.name} file "
-            f"({error}); choose another --codec or output name"
-        ) from error
-    assert isinstance(stream, VideoStream)
-    stream.width, stream.height = size
-    stream.pix_fmt = pixel_format
-    stream.time_base = info.time_base
-    context = stream.codec_context
-    context.time_base = info.time_base
-    context.thread_count = options.threads
-    context.sample_aspect_ratio = info.sample_aspect_ratio
-    context.color_range = info.color_range
-    context.colorspace = info.colorspace
-    context.color_primaries = info.color_primaries
-    context.color_trc = info.color_trc
-    if info.rotation:
-        stream.set_display_rotation(info.rotation)
-    return stream
-
-
-def _cannot_write(output: OutputPath, error: BaseException) -> OutputError:
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return OutputError(
-            f"{output.final}: the disk is full ({error.strerror}); the unfinished file was "
-            "removed: free space or write to another disk"
-        )
-    if isinstance(error, PermissionError):
-        return OutputError(f"{output.final}: the folder may not be written to")
-    detail = getattr(error, "strerror", None) or error
-    return OutputError(f"{output.final}: writing failed ({detail})")

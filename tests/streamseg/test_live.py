@@ -19,9 +19,11 @@ from streamseg import Stats, segment_live
 from streamseg.errors import SourceError, UsageError
 from streamseg.job import Job
 from streamseg.stats import RunClock
-from streamseg.video import live
-from streamseg.video.live import LiveSource, RealtimeFile, find_cameras, resolve
-from streamseg.video.writer import EncoderOptions, OutputPath
+from streamseg.video import address
+from streamseg.video.address import find_cameras, resolve
+from streamseg.video.encoder import EncoderOptions
+from streamseg.video.live import LiveSource, RealtimeFile
+from streamseg.video.output import OutputPath
 from tests.streamseg.clips import Clip, read_times
 from tests.streamseg.fakes import FakeEngine, FakeSource
 
@@ -38,7 +40,7 @@ def stream(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "READ_TIMEOUT_SECONDS", 1.0)
+    monkeypatch.setattr(address, "READ_TIMEOUT_SECONDS", 1.0)
 
 
 def free_port(kind: socket.SocketKind) -> int:
@@ -142,11 +144,11 @@ def test_a_sender_that_dies_leaves_a_finished_recording(
 def test_a_sender_of_no_video_is_refused_in_one_sentence(
     toy_model: Path, tmp_path: Path, then: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live, "OPEN_TIMEOUT_SECONDS", 2.0)
+    monkeypatch.setattr(address, "OPEN_TIMEOUT_SECONDS", 2.0)
     junk = b"this is no video" * 5000
-    with server(junk, then=then) as address, pytest.raises(SourceError) as caught:
-        segment_live(address, tmp_path / "rec.mp4", model=toy_model)
-    assert str(caught.value).startswith(f"{address}: ")
+    with server(junk, then=then) as url, pytest.raises(SourceError) as caught:
+        segment_live(url, tmp_path / "rec.mp4", model=toy_model)
+    assert str(caught.value).startswith(f"{url}: ")
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 

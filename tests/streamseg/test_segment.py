@@ -15,7 +15,8 @@ from streamseg import Stats, label_frames, segment_video
 from streamseg.errors import EngineError, UsageError
 from streamseg.job import Job
 from streamseg.stats import RunClock
-from streamseg.video.writer import EncoderOptions, OutputPath
+from streamseg.video.encoder import EncoderOptions
+from streamseg.video.output import OutputPath
 from tests.streamseg.clips import (
     Clip,
     Picture,

@@ -13,8 +13,10 @@ import pytest
 
 from streamseg import segment_video
 from streamseg.errors import OutputError, UsageError
+from streamseg.video.encoder import EncoderOptions, encoder_format
 from streamseg.video.file import FileSource
-from streamseg.video.writer import EncoderOptions, OutputPath, VideoWriter, encoder_format
+from streamseg.video.output import OutputPath
+from streamseg.video.writer import VideoWriter
 from tests.streamseg.clips import Clip, audio_packets, noise, read_times
 from tests.streamseg.conftest import REPOSITORY
 

@@ -1,0 +1,116 @@
+"""The video encoder: its options, the pixel formats it takes, its stream in a container."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import av
+from av.container import OutputContainer
+from av.video.stream import VideoStream
+
+from streamseg.errors import UsageError
+from streamseg.video.source import SourceInfo
+from streamseg.yuv import LAYOUTS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderOptions:
+    """How the output is encoded."""
+
+    codec: str = "libx264"
+    """Any video encoder of this FFmpeg: libx264, libx265, libsvtav1, h264_nvenc …"""
+    crf: int | None = None
+    """Constant rate factor, 0..63, lower is better; None takes the default of this package."""
+    preset: str | None = None
+    """The encoder's speed preset; None takes veryfast where the encoder has such presets."""
+    tune: str | None = None
+    """The encoder's tuning, e.g. ``zerolatency`` for x264."""
+    threads: int = 0
+    """Encoder threads; 0 lets the encoder choose."""
+
+    def __post_init__(self) -> None:
+        if self.crf is not None and not 0 <= self.crf <= 63:
+            raise UsageError(f"--crf must be 0..63, got {self.crf}")
+
+    def as_options(self) -> dict[str, str]:
+        """The options FFmpeg's encoder gets."""
+        options: dict[str, str] = {}
+        preset = self.preset
+        if self.codec in ("libx264", "libx265"):
+            preset = preset or "veryfast"
+            options["crf"] = str(20 if self.crf is None else self.crf)
+        elif self.crf is not None:
+            options["cq" if self.codec.endswith("_nvenc") else "crf"] = str(self.crf)
+        if preset is not None:
+            options["preset"] = preset
+        if self.codec == "libx265":
+            options["x265-params"] = "log-level=error"  # it reports every file on stderr
+        if self.tune is not None:
+            options["tune"] = self.tune
+        return options
+
+
+def encoder_format(codec: str, wanted: str) -> str:
+    """The pixel format to encode in: the source's own if the encoder takes it, else yuv420p.
+
+    Raises:
+        UsageError: no such encoder, or one without a format that can be drawn on.
+    """
+    formats = [f.name for f in _find_encoder(codec).video_formats or []]
+    if not formats or wanted in formats:
+        return wanted
+    for candidate in ("yuv420p", "nv12", *formats):
+        if candidate in formats and candidate in LAYOUTS and not LAYOUTS[candidate].grey:
+            return candidate
+    raise UsageError(f"{codec} takes no colour pictures in YUV; try libx264, libx265 or libsvtav1")
+
+
+def _find_encoder(codec: str) -> av.Codec:
+    try:
+        found = av.Codec(codec, "w")
+    except (av.error.FFmpegError, ValueError) as error:
+        raise UsageError(
+            f"unknown video encoder {codec!r}; try libx264, libx265, libsvtav1 or h264_nvenc"
+        ) from error
+    if found.type != "video":
+        raise UsageError(f"{codec!r} is no video encoder; try libx264, libx265 or libsvtav1")
+    return found
+
+
+def add_video(
+    container: OutputContainer,
+    info: SourceInfo,
+    size: tuple[int, int],
+    pixel_format: str,
+    options: EncoderOptions,
+) -> VideoStream:
+    """A stream for the source's rate, time base, colour tags and rotation.
+
+    Raises:
+        UsageError: an unknown encoder, or one that this kind of file cannot hold.
+    """
+    _find_encoder(options.codec)
+    try:
+        stream = container.add_stream(
+            options.codec, rate=info.rate.limit_denominator(100_000), options=options.as_options()
+        )
+    except (av.error.FFmpegError, ValueError) as error:
+        raise UsageError(
+            f"{options.codec} cannot be stored in a {container.format.name} file "
+            f"({error}); choose another --codec or output name"
+        ) from error
+    assert isinstance(stream, VideoStream)
+    stream.width, stream.height = size
+    stream.pix_fmt = pixel_format
+    stream.time_base = info.time_base
+    context = stream.codec_context
+    context.time_base = info.time_base
+    context.thread_count = options.threads
+    context.sample_aspect_ratio = info.sample_aspect_ratio
+    context.color_range = info.color_range
+    context.colorspace = info.colorspace
+    context.color_primaries = info.color_primaries
+    context.color_trc = info.color_trc
+    if info.rotation:
+        stream.set_display_rotation(info.rotation)
+    return stream
