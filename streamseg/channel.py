@@ -24,8 +24,7 @@ class Channel(Generic[T]):
 
     Args:
         capacity: items held at most.
-        drop_oldest: when full, `put` throws the oldest item away and counts it in `dropped`
-            instead of waiting.
+        drop_oldest: when full, `put` hands the oldest item back instead of waiting.
     """
 
     def __init__(self, capacity: int, *, drop_oldest: bool = False) -> None:
@@ -33,8 +32,6 @@ class Channel(Generic[T]):
             raise ValueError(f"capacity must be at least 1, got {capacity}")
         self.capacity = capacity
         self.drop_oldest = drop_oldest
-        self.dropped = 0
-        """Items thrown away so far (drop_oldest only)."""
         self._items: deque[T] = deque()
         self._closed = False
         self._aborted = False
@@ -50,7 +47,6 @@ class Channel(Generic[T]):
             dropped = None
             if not self._closed and self.drop_oldest and len(self._items) >= self.capacity:
                 dropped = self._items.popleft()
-                self.dropped += 1
             while len(self._items) >= self.capacity and not (self._aborted or self._closed):
                 self._changed.wait()
             if self._aborted or self._closed:

@@ -289,9 +289,12 @@ def test_results_come_in_order() -> None:
 
 
 def test_results_closed_early_tear_everything_down() -> None:
-    for item in Pipeline(Endless(), [Stage("work", same, workers=2)], capacity=2).results():
-        if item == 3:
-            break
+    before = set(threading.enumerate())
+    results = Pipeline(Endless(), [Stage("work", same, workers=2)], capacity=2).results()
+    assert [next(results) for _ in range(4)] == [0, 1, 2, 3]
+    assert set(threading.enumerate()) - before
+    results.close()
+    assert set(threading.enumerate()) - before == set()
 
 
 def test_results_raise_the_error_of_a_stage_after_what_came_before() -> None:
