@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from engines.build_command import build_command
 from engines.errors import EngineBuildError
 from streamseg.errors import StreamsegError
 from train.errors import TrainError
@@ -70,16 +71,27 @@ def main() -> None:
     """Turn checkpoints into model files, and check them."""
 
 
+main.add_command(build_command)
+
+
 @main.command("export")
 @click.argument("checkpoint", type=FILE)
 @click.option("-o", "--output", type=FILE, required=True, help="Model file to write (.onnx).")
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["onnx", "pt2", "both"]),
+    default="onnx",
+    show_default=True,
+    help="The ONNX file, the torch.export program beside it (.pt2), or both.",
+)
 @click.option("--name", help="Name in the header (default: the recipe's).")
 @click.option(
     "--weights",
     type=click.Choice(["fp16", "fp32"]),
     default="fp16",
     show_default=True,
-    help="How weights are stored; they are computed with in fp32.",
+    help="How the ONNX file stores weights; they are computed with in fp32.",
 )
 @click.option(
     "--size",
@@ -102,6 +114,7 @@ def main() -> None:
 def export_command(
     checkpoint: Path,
     output: Path,
+    kind: str,
     name: str | None,
     weights: str,
     size: tuple[int, int],
@@ -114,11 +127,12 @@ def export_command(
 ) -> None:
     """Write the model file of CHECKPOINT: uint8 RGB frames in, uint8 labels out."""
     # Here, not at the top: --help and usage errors must not wait for torch.
-    from engines.export import ExportConfig, check_output, export
+    from engines.export import ExportConfig, export
+    from engines.program import check_outputs, export_program
 
     console = Console()
     with one_sentence(debug):
-        check_output(output, overwrite=overwrite)
+        targets = check_outputs(output, kind, overwrite=overwrite)
         try:
             config = ExportConfig(
                 name=name,
@@ -131,14 +145,16 @@ def export_command(
             )
         except ValueError as error:
             raise click.UsageError(str(error)) from error
-        header = export(
-            checkpoint, output, config, data=data, progress=progress_on(console, "measuring")
-        )
-    line = f"{output}: {header.name}, {output.stat().st_size / 1e6:.1f} MB"
-    if "miou" in header.accuracy:
-        measured_on = header.accuracy["measured_on"]
-        line += f", val mIoU {100 * header.accuracy['miou']:.2f} % (measured on {measured_on})"
-    console.print(line, highlight=False, soft_wrap=True)
+        for target in targets:
+            write = export_program if target.suffix.lower() == ".pt2" else export
+            watch = progress_on(console, f"measuring {target.name}")
+            header = write(checkpoint, target, config, data=data, progress=watch)
+            line = f"{target}: {header.name}, {target.stat().st_size / 1e6:.1f} MB"
+            if "miou" in header.accuracy:
+                measured_on = header.accuracy["measured_on"]
+                miou = 100 * header.accuracy["miou"]
+                line += f", val mIoU {miou:.2f} % (measured on {measured_on})"
+            console.print(line, highlight=False, soft_wrap=True)
 
 
 @main.command("verify")

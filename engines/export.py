@@ -24,7 +24,7 @@ from torch.export import Dim
 from engines.errors import EngineBuildError
 from engines.graph import DeployedNetwork
 from streamseg import __version__
-from streamseg.engine import open_engine
+from streamseg.engine import Engine, open_engine
 from streamseg.modelfile import HEADER_KEY, SIZE_MULTIPLE, ModelHeader
 from train.checkpoint import Checkpoint, load_checkpoint
 from train.data import SegmentationData, open_dataset
@@ -100,13 +100,14 @@ def export(
     model = to_onnx(network)
     if config.weights == "fp16":
         store_as_float16(model)
-    values = _header_values(loaded, checkpoint, network.label_stride, config)
-    header = ModelHeader(**values, accuracy=_from_checkpoint(loaded))
+    values = header_values(loaded, checkpoint, network.label_stride, config)
+    header = ModelHeader(**values, accuracy=checkpoint_accuracy(loaded))
     partial = output.with_name(f".{output.name}.part")
     try:
         _write(model, header, partial)
         if validation is not None:
-            accuracy = _measure(partial, validation, progress)
+            with open_engine(partial, backend="onnxruntime") as engine:
+                accuracy = measure(engine, validation, progress)
             header = ModelHeader(**values, accuracy=accuracy)
             _write(model, header, partial)
         partial.replace(output)
@@ -117,14 +118,14 @@ def export(
     return header
 
 
-def check_output(output: Path, *, overwrite: bool) -> None:
+def check_output(output: Path, *, overwrite: bool, suffix: str = ".onnx") -> None:
     """Refuse a name that cannot be written, before minutes of work.
 
     Raises:
-        EngineBuildError: it exists, is no ``.onnx`` name, or its folder is missing.
+        EngineBuildError: it exists, has another suffix, or its folder is missing.
     """
-    if output.suffix.lower() != ".onnx":
-        raise EngineBuildError(f"{output}: a model file's name ends in .onnx")
+    if output.suffix.lower() != suffix:
+        raise EngineBuildError(f"{output}: a model file's name ends in {suffix}")
     if not output.parent.is_dir():
         raise EngineBuildError(f"{output}: the folder {output.parent} does not exist; create it")
     if output.is_dir():
@@ -137,7 +138,7 @@ def to_onnx(network: DeployedNetwork) -> onnx.ModelProto:
     """The network as an ONNX graph of dynamic batch and size, without the exporter's traces."""
     n, h, w = Dim("n", min=1, max=1024), Dim("h", min=2, max=256), Dim("w", min=2, max=256)
     example = torch.zeros(2, 96, 128, 3, dtype=torch.uint8)
-    with _quiet():
+    with quiet():
         program = torch.onnx.export(
             network.eval(),
             (example,),
@@ -158,7 +159,7 @@ def to_onnx(network: DeployedNetwork) -> onnx.ModelProto:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """The exporter's advice to its own developers says nothing to ours."""
     previous = logging.root.manager.disable
     logging.disable(logging.WARNING)
@@ -229,9 +230,10 @@ def describe(spec: ModelSpec, label_stride: int) -> str:
     )
 
 
-def _header_values(
+def header_values(
     loaded: Checkpoint, path: Path, label_stride: int, config: ExportConfig
 ) -> dict[str, Any]:
+    """What a file's header says, but for its accuracy."""
     layout = loaded.recipe.data.layout
     training_data, licence = PROVENANCE.get(layout, (layout, "unknown: say it with --licence"))
     return {
@@ -252,19 +254,22 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _from_checkpoint(loaded: Checkpoint) -> dict[str, Any]:
+def checkpoint_accuracy(loaded: Checkpoint) -> dict[str, Any]:
+    """A header's ``accuracy`` where the file itself was not measured."""
     known = ("split", "miou", "mean_accuracy", "pixel_accuracy", "class_iou")
     metrics = {key: loaded.metrics[key] for key in known if key in loaded.metrics}
     return {"measured_on": "the checkpoint, while it was trained", **metrics}
 
 
-def _measure(
-    path: Path, dataset: SegmentationData, progress: Callable[[Iterator[Any], int], Iterator[Any]]
+def measure(
+    engine: Engine,
+    dataset: SegmentationData,
+    progress: Callable[[Iterator[Any], int], Iterator[Any]],
 ) -> dict[str, Any]:
-    with open_engine(path) as engine:
-        classes = engine.spec.model.classes
-        samples = progress(iter(dataset.pairs()), len(dataset))
-        scores = evaluate(samples, engine.infer, classes=len(classes))
+    """A header's ``accuracy``: what an opened file scores on a validation split."""
+    classes = engine.spec.model.classes
+    samples = progress(iter(dataset.pairs()), len(dataset))
+    scores = evaluate(samples, engine.infer, classes=len(classes))
     return {
         "measured_on": "this file",
         "split": "val",

@@ -15,7 +15,8 @@ import torch
 
 from engines.errors import EngineBuildError
 from engines.export import sha256
-from streamseg.engine import open_engine
+from engines.program import SUFFIX, open_program
+from streamseg.engine import Engine, open_engine
 from streamseg.modelfile import ModelHeader
 from train.checkpoint import load_checkpoint
 from train.data import open_dataset
@@ -74,7 +75,7 @@ def verify(
     """Run both on the validation split of `data`.
 
     Args:
-        model: the model file.
+        model: the model file, or the program (``.pt2``).
         checkpoint: what it was exported from.
         data: data folder in the layout the network was trained on.
         label_stride: what the file was exported with; None takes the network's own.
@@ -92,7 +93,7 @@ def verify(
         network, label_stride or network.spec.label_stride, torch.device("cpu")
     )
     dataset = open_dataset(loaded.recipe.data.layout, data, "val")
-    with open_engine(model, threads=threads) as engine:
+    with open_model(model, threads=threads) as engine:
         header = engine.spec.model
         if len(header.classes) != network.spec.classes:
             raise EngineBuildError(
@@ -118,3 +119,14 @@ def verify(
             network=network_matrix.scores(),
             deployed=file_matrix.scores(),
         )
+
+
+def open_model(path: Path, *, threads: int | None = None) -> Engine:
+    """The file itself, not an engine that was built from it.
+
+    Raises:
+        StreamsegError: it cannot be run.
+    """
+    if path.suffix.lower() == SUFFIX:
+        return open_program(path, threads=threads)
+    return open_engine(path, backend="onnxruntime", precision="fp32", threads=threads)
