@@ -13,7 +13,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from streamseg.backends.base import BuildConfig, BuildProgress
-from streamseg.cpu import cpu_name
+from streamseg.cpu import cpu_features, cpu_name, has_fast_int8
 from streamseg.engine import EngineSpec, check_frames, cpu_threads
 from streamseg.errors import EngineError, ModelError
 from streamseg.modelfile import ModelHeader
@@ -59,8 +59,10 @@ class OnnxRuntimeEngine:
         # Decoder, compositor and encoder need the cores between two inferences: a pool that spins
         # while it waits would take them.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        # int8 on processors without VNNI: exact products, not those that saturate at 16 bits.
-        options.add_session_config_entry("session.x64quantprecision", "1")
+        if not has_fast_int8(cpu_features()):
+            # Exact int8 products, not those that saturate at 16 bits. With VNNI they are exact
+            # anyway, and this would switch VNNI off: 1.8 times the time.
+            options.add_session_config_entry("session.x64quantprecision", "1")
         options.log_severity_level = 3
         try:
             self._session: ort.InferenceSession | None = ort.InferenceSession(
