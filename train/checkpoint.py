@@ -6,8 +6,10 @@ Two kinds share the format: ``best`` holds the (averaged) weights under the netw
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -77,14 +79,29 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "epoch": checkpoint.epoch,
         "metrics": checkpoint.metrics,
     }
-    partial = path.with_name(path.name + ".part")
     # clone: averaged and raw weights may share storage right after a load, safetensors refuses that
     tensors = {k: v.detach().cpu().contiguous().clone() for k, v in checkpoint.tensors.items()}
+    partial = path.with_name(path.name + ".part")
     try:
         save_file(tensors, partial, metadata={HEADER_KEY: json.dumps(header)})
+        _settle(partial)
         partial.replace(path)
     except (OSError, SafetensorError) as error:
-        raise TrainError(f"{path}: cannot be written ({error})") from error
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)  # half a checkpoint would keep a full disk full
+        raise TrainError(
+            f"{path}: cannot be written ({error}); what was there before is as it was"
+        ) from error
+
+
+def _settle(path: Path) -> None:
+    """Have a file on disk, readable for whom the umask lets: safetensors makes it 0600."""
+    mask = os.umask(0)
+    os.umask(mask)
+    path.chmod(0o666 & ~mask)
+    # Without it a power cut may leave the new name with nothing in it.
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

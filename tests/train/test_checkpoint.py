@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from streamseg.palette import CAMVID
@@ -31,6 +33,29 @@ def test_a_checkpoint_comes_back_as_it_was(tmp_path: Path) -> None:
     assert not model.training
     for key, value in model.state_dict().items():
         assert torch.equal(value, saved.tensors[f"model.{key}"])
+    assert [p.name for p in tmp_path.iterdir()] == ["c.safetensors"]
+
+
+def test_a_checkpoint_is_for_all_whom_the_umask_lets(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        save_checkpoint(tmp_path / "c.safetensors", fresh())
+    finally:
+        os.umask(before)
+    assert (tmp_path / "c.safetensors").stat().st_mode & 0o777 == 0o644
+
+
+def test_a_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(tensors: object, path: Path, metadata: object) -> None:
+        path.write_bytes(b"half")
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    path = tmp_path / "c.safetensors"
+    path.write_bytes(b"before")
+    monkeypatch.setattr("train.checkpoint.save_file", full)
+    with pytest.raises(TrainError, match=r"c\.safetensors: cannot be written .*No space left"):
+        save_checkpoint(path, fresh())
+    assert path.read_bytes() == b"before"
     assert [p.name for p in tmp_path.iterdir()] == ["c.safetensors"]
 
 

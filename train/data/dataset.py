@@ -60,7 +60,7 @@ def size_fault(item: Item, picture: NDArray[np.uint8], labels: NDArray[np.uint8]
         return None
     return (
         f"{item.picture}: the picture is {picture.shape[:2]} (height, width), "
-        f"its labels are {labels.shape}"
+        f"its labels are {labels.shape}; the two must be of one size"
     )
 
 

@@ -22,6 +22,16 @@ IGNORE = 255
 PICTURE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 
 
+_UNREADABLE = (
+    UnidentifiedImageError,
+    Image.DecompressionBombError,
+    OSError,
+    SyntaxError,
+    ValueError,
+)
+"""What Pillow raises of files that it cannot read."""
+
+
 class NoSplitError(TrainError):
     """The data set has no such split: its folder or list is not there."""
 
@@ -41,9 +51,26 @@ def decode_picture(data: bytes | Path, path: Path, *, upright: bool = False) -> 
         with Image.open(io.BytesIO(data) if isinstance(data, bytes) else data) as picture:
             if upright:
                 ImageOps.exif_transpose(picture, in_place=True)
-            return np.array(picture.convert("RGB"))  # writable: torch shares it
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+            return _rgb(picture, path)
+    except _UNREADABLE as error:
         raise TrainError(f"{path}: cannot be read as a picture ({error})") from error
+
+
+def _rgb(picture: Image.Image, path: Path) -> NDArray[np.uint8]:
+    """RGB of any mode; writable, as torch shares it.
+
+    Of 16 bits the upper 8 are taken, of grey as Pillow takes them of colour: its own conversion of
+    grey cuts everything above 255 off, which leaves a white picture.
+    """
+    if picture.mode.startswith("I;16") or (picture.mode == "I" and picture.format == "PNG"):
+        grey = (np.asarray(picture).astype(np.int64) >> 8).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=2)
+    if picture.mode in ("I", "F"):
+        raise TrainError(
+            f"{path}: has 32 bits a pixel (mode {picture.mode}), whose range nothing says; save it "
+            "with 8 or 16 bits"
+        )
+    return np.array(picture.convert("RGB"))
 
 
 def read_picture(path: Path, *, upright: bool = False) -> NDArray[np.uint8]:
@@ -65,10 +92,11 @@ def read_numbers(path: Path) -> NDArray[np.integer]:
         with Image.open(path) as picture:
             if picture.mode not in ("L", "P", "1", "I", "I;16"):
                 raise TrainError(
-                    f"{path}: labels must be an index picture (mode L or P), got {picture.mode}"
+                    f"{path}: labels must be an index picture (mode L or P), got {picture.mode}; "
+                    "write each pixel's class number, not its colour"
                 )
             numbers = np.asarray(picture)
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+    except _UNREADABLE as error:
         raise TrainError(f"{path}: cannot be read as a picture ({error})") from error
     return numbers.astype(np.uint8) if numbers.dtype == bool else numbers
 
@@ -93,22 +121,23 @@ class IndexLabels:
                 would otherwise pass for a few ignored pixels.
         """
         numbers = self.numbers(path)
-        low, high = (int(numbers.min()), int(numbers.max())) if numbers.size else (0, 0)
         known = {**self.classes, **dict.fromkeys(self.void, IGNORE)}
-        table = np.full(max(high, *known) + 1, IGNORE, dtype=np.uint8)
-        for number, index in known.items():
-            table[number] = index
-        if low >= 0:
-            present = np.bincount(numbers.ravel(), minlength=1) if high < 1 << 16 else None
-            found = np.flatnonzero(present) if present is not None else np.unique(numbers)
-        else:
-            found = np.unique(numbers)
-        strangers = [int(number) for number in found if int(number) not in known]
+        strangers = [number for number in _distinct(numbers) if number not in known]
         if strangers:
             listed = ", ".join(str(number) for number in strangers[:5])
             more = f" and {len(strangers) - 5} more" if len(strangers) > 5 else ""
             raise TrainError(f"{path}: {listed}{more} is no class number; {self.meaning}")
+        table = np.full(max(known) + 1, IGNORE, dtype=np.uint8)
+        for number, index in known.items():
+            table[number] = index
         return np.take(table, numbers)
+
+
+def _distinct(numbers: NDArray[np.integer]) -> list[int]:
+    """The numbers that occur, rising; counted where that is quicker than sorting."""
+    if numbers.size and numbers.min() >= 0 and numbers.max() < 1 << 16:
+        return np.flatnonzero(np.bincount(numbers.ravel())).tolist()
+    return [int(number) for number in np.unique(numbers)]
 
 
 def require_folders(root: Path, names: Iterable[str], layout: str) -> None:

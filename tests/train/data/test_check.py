@@ -150,7 +150,8 @@ def test_missing_labels(folder: Path) -> None:
 def test_sizes_that_differ(folder: Path) -> None:
     save(folder / "labels" / "val" / "1001.png", np.zeros((60, 90), np.uint8))
     assert wrong(check(folder)) == (
-        "val: images/val/1001.jpg: the picture is (64, 96) (height, width), its labels are (60, 90)"
+        "val: images/val/1001.jpg: the picture is (64, 96) (height, width), "
+        "its labels are (60, 90); the two must be of one size"
     )
 
 

@@ -34,7 +34,7 @@ def shows(found: NDArray[np.uint8], colour: str) -> bool:
 
 
 def test_curves_show_every_run_in_its_colour(tmp_path: Path) -> None:
-    runs = [run("a", (0.2, 0.1, 0.4)), run("b", (0.3, 0.5, 0.6))]
+    runs = [run("a", (0.2, 0.1, 0.4), loss=2.0), run("b", (0.3, 0.5, 0.6))]
     look = looks(["a", "b"])
     for draw in (draw_loss, draw_miou, draw_adaptation, draw_class_curves):
         path = tmp_path / f"{draw.__name__}.png"
