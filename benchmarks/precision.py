@@ -29,6 +29,7 @@ from streamseg.engine import Engine
 from streamseg.modelfile import find_model, read_header
 from streamseg.netsize import parse_frame_size
 from streamseg.precision import Scheme, convert
+from streamseg.precision.bias import FRAMES, correct_biases
 from streamseg.precision.calibration import calibration_frames
 from streamseg.precision.graph import load_fp32, write_model
 from streamseg.precision.int8 import quantisable, quantise
@@ -93,7 +94,10 @@ def make_files(
     for scheme, method in kinds:
         out = folder / f"{scheme}-{method}.onnx"
         trial = copy.deepcopy(graph)
-        quantise(trial, seen.ranges(method), layers=quantisable(trial), scheme=scheme)
+        ranges, layers = seen.ranges(method), quantisable(trial)
+        some = frames[:: max(1, len(frames) // FRAMES)][:FRAMES]
+        correct_biases(trial, ranges, some, layers=layers, scheme=scheme)
+        quantise(trial, ranges, layers=layers, scheme=scheme)
         write_model(trial, out, {"precision": "int8"})
         made.append(contender(f"int8 {scheme}, {method}", out))
     return made

@@ -6,7 +6,7 @@ Knows nothing about proofs and gates.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -102,7 +102,6 @@ def graph_of(
         )
     phase = f"making the {precision} graph"
     watcher.progress(phase, 0, 1)
-    calibration = None if frames_NHWC is None else _counted(frames_NHWC, watcher.progress)
     try:
         from streamseg.precision import convert
 
@@ -110,10 +109,11 @@ def graph_of(
             made = convert(
                 request.model,
                 precision,
-                calibration=calibration,
+                calibration=None if frames_NHWC is None else [frames_NHWC],
                 exclude=request.exclude,
                 out=Path(scratch) / kept.name,
                 scheme=key.int8_scheme,
+                progress=watcher.progress,
             )
             made.replace(kept)
     except ImportError as error:
@@ -124,14 +124,6 @@ def graph_of(
         raise cache.disk_error(error) from error
     watcher.progress(phase, 1, 1)
     return kept
-
-
-def _counted(
-    frames_NHWC: NDArray[np.uint8], progress: BuildProgress
-) -> Iterator[NDArray[np.uint8]]:
-    for index in range(len(frames_NHWC)):
-        yield frames_NHWC[index : index + 1]
-        progress("calibrating", index + 1, len(frames_NHWC))
 
 
 def program_path(model: Path, backend: str) -> Path | None:

@@ -6,7 +6,7 @@ called and never before. Knows nothing about engines, caches and gates.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -37,6 +37,7 @@ def convert(
     out: Path,
     scheme: Scheme = "portable",
     method: Method = "mse",
+    progress: Callable[[str, int, int], None] = lambda *_: None,
 ) -> Path:
     """Write `model` in another precision; its header stays, with a note of what was done.
 
@@ -49,6 +50,7 @@ def convert(
         out: file to write; it appears under its name when it is complete.
         scheme: for int8, who is to run it.
         method: for int8, how a tensor's range is chosen from what was seen.
+        progress: for int8, called as ``(phase, done, total)``.
 
     Returns:
         `out`.
@@ -69,16 +71,20 @@ def convert(
 
         to_float16(graph, exclude)
     elif precision == "int8":
+        from streamseg.precision.bias import FRAMES, correct_biases
         from streamseg.precision.int8 import quantisable, quantise
         from streamseg.precision.ranges import observe
 
         if calibration is None:
             raise UsageError("int8 needs calibration frames: give a folder of pictures or a video")
-        seen = observe(graph, calibration)
-        if not seen.frames:
+        frames = [frame[None] for batch in calibration for frame in batch]
+        if not frames:
             raise UsageError("int8 needs calibration frames, and there was not one")
+        ranges = observe(graph, frames, progress).ranges(method)
         layers = [name for name in quantisable(graph) if name not in set(exclude)]
-        quantise(graph, seen.ranges(method), layers=layers, scheme=scheme)
-        note |= {"scheme": scheme, "calibration": {"frames": seen.frames, "method": method}}
+        some = frames[:: max(1, len(frames) // FRAMES)][:FRAMES]
+        correct_biases(graph, ranges, some, layers=layers, scheme=scheme, progress=progress)
+        quantise(graph, ranges, layers=layers, scheme=scheme)
+        note |= {"scheme": scheme, "calibration": {"frames": len(frames), "method": method}}
     write_model(graph, out, note)
     return out

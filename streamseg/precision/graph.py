@@ -130,6 +130,24 @@ def float_ranks(model: onnx.ModelProto) -> dict[str, int]:
     }
 
 
+def only_what_makes(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
+    """A model whose one output is the float32 tensor `name`, without the nodes it does not need."""
+    made_by = producers(model)
+    needed: set[str] = set()
+    waiting = [name]
+    while waiting:
+        node = made_by.get(waiting.pop())
+        if node is not None and node.output[0] not in needed:
+            needed.update(node.output)
+            waiting.extend(node.input)
+    part = onnx.ModelProto()
+    part.CopyFrom(model)
+    replace_nodes(part, [n for n in part.graph.node if needed.intersection(n.output)])
+    del part.graph.output[:]
+    part.graph.output.append(onnx.helper.make_empty_tensor_value_info(name))
+    return part
+
+
 def replace_nodes(model: onnx.ModelProto, nodes: Iterable[onnx.NodeProto]) -> None:
     """Give the graph other nodes, and drop the constants that nobody reads any more."""
     nodes = list(nodes)

@@ -7,7 +7,7 @@ is cut off, and every value within it is rounded to a step that grows with the r
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -131,7 +131,11 @@ class Seen:
         return {name: histogram.range(method) for name, histogram in self.histograms.items()}
 
 
-def observe(model: onnx.ModelProto, frames: Iterable[NDArray[np.uint8]]) -> Seen:
+def observe(
+    model: onnx.ModelProto,
+    frames: Sequence[NDArray[np.uint8]],
+    progress: Callable[[str, int, int], None] = lambda *_: None,
+) -> Seen:
     """Run an fp32 graph on frames uint8 ``[N, H, W, 3]`` and count every feature map's values.
 
     Feature maps are the float tensors of four dimensions.
@@ -149,11 +153,12 @@ def observe(model: onnx.ModelProto, frames: Iterable[NDArray[np.uint8]]) -> Seen
     )
     histograms = {name: Histogram() for name in names}
     count = 0
-    for batch in frames:
+    for index, batch in enumerate(frames):
         for frame in batch:
             for name, values in zip(
                 names, session.run(names, {"frames": frame[None]}), strict=True
             ):
                 histograms[name].add(values)
             count += 1
+        progress("calibrating", index + 1, len(frames))
     return Seen(frames=count, histograms=histograms)

@@ -60,6 +60,9 @@ def sensitivity(
 ) -> list[LayerCost]:
     """Quantise layer by layer and compare labels; costliest first.
 
+    Biases are not corrected here, as `convert` does: that would take an hour, and a layer that is
+    costly without it is the one to try first with it.
+
     Args:
         model: model file in fp32.
         frames_NHWC: uint8 ``[N, H, W, 3]``, to calibrate with and to compare on.
@@ -79,7 +82,7 @@ def sensitivity(
     unknown = sorted(set(layers) - {n.name for n in graph.graph.node if n.op_type == "Conv"})
     if unknown:
         raise UsageError(f"{model}: has no convolution {', '.join(unknown)}")
-    ranges = observe(graph, frames_NHWC[:, None]).ranges(method)
+    ranges = observe(graph, list(frames_NHWC[:, None])).ranges(method)
     wanted = _labels(graph, frames_NHWC)
     whole = _changed(graph, ranges, known, scheme, frames_NHWC, wanted)
     found = []

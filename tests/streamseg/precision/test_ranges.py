@@ -65,7 +65,7 @@ def test_the_mse_range_has_no_larger_error_than_all_values() -> None:
 
 
 def test_every_feature_map_is_seen_on_every_frame(small: Path) -> None:
-    seen = observe(load_fp32(small), iter([pictures(2), pictures(1)]))
+    seen = observe(load_fp32(small), [pictures(2), pictures(1)])
     assert seen.frames == 3
     ranges = seen.ranges("minmax")
     assert {"shifted", "stem0", "stem0.clip", "sum", "both", "scores"} <= set(ranges)
