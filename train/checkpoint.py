@@ -117,7 +117,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
             text = (file.metadata() or {}).get(HEADER_KEY)
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise TrainError(f"{path}: not a safetensors file ({error})") from error
+        raise TrainError(f"{path}: cut short, or not a safetensors file ({error})") from error
     if text is None:
         raise TrainError(
             f"{path}: not a streamseg checkpoint (no '{HEADER_KEY}' header); "

@@ -63,7 +63,7 @@ def check(folder: Path, layout: str, split: str | None, as_json: bool, debug: bo
         if debug:
             raise
         click.echo(f"error: {error}", err=True)
-        sys.exit(1)
+        sys.exit(error.exit_code)
     if as_json:
         click.echo(json.dumps(as_dict(found), indent=2))
     else:

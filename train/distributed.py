@@ -100,8 +100,9 @@ def launched() -> bool:
 
 
 def process_rank() -> int:
-    """This process's rank, also before it has joined the others."""
-    return int(os.environ["RANK"]) if launched() else 0
+    """This process's rank, also before it has joined the others (which checks the variables)."""
+    text = os.environ["RANK"] if launched() else "0"
+    return int(text) if text.isdecimal() else 0
 
 
 def _place() -> World:

@@ -150,7 +150,7 @@ def main(
         if debug:
             raise
         click.echo(f"error: {error}", err=True)
-        sys.exit(1)
+        sys.exit(error.exit_code)
     except KeyboardInterrupt:
         click.echo("stopped; nothing was measured", err=True)
         sys.exit(130)

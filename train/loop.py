@@ -38,7 +38,7 @@ from train.models import build_model
 from train.models.segmenter import normalise
 from train.optim import Frozen, clip_gradients, make_average, make_optimizer
 from train.precision import Precision
-from train.recipe import Recipe
+from train.recipe import Recipe, changed_keys
 from train.runfolder import RunFolder
 from train.sampling import EpochPlan
 from train.schedule import rate_factor, set_rates
@@ -46,7 +46,7 @@ from train.splits import open_splits
 from train.validate import validate
 
 SAVE_SECONDS = 300.0
-"""Least time between two resumable checkpoints within an epoch; each epoch's end has one."""
+"""Time between two resumable checkpoints within an epoch; each epoch's end has one."""
 
 Part = tuple[Tensor, Tensor]
 
@@ -123,13 +123,17 @@ class Trainer:
         self.best = -1.0
         self.stale = 0
         """Validations in a row without a better mIoU."""
+        self.losses: list[float] = []
+        """Of the steps since the log's last row."""
 
     def _build(self, init: Path | str | None) -> None:
         recipe, device = self.recipe, self.device
         torch.manual_seed(recipe.train.seed)
         self.model = build_model(recipe.model)
+        # A run that goes on has its checkpoint's weights: what it started from may be gone.
+        source = None if self.folder.last.is_file() else init
         with self.world.in_turn():
-            self.init_line = initialise(self.model, init, self.classes)
+            self.init_line = initialise(self.model, source, self.classes)
         self.model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         if recipe.train.sync_batchnorm:
             self.model = self.world.synchronised(self.model, device)
@@ -163,12 +167,13 @@ class Trainer:
             TrainError: it belongs to another recipe, or the data has changed.
         """
         path = self.folder.last
-        if not path.is_file():
+        if not self._all_see(path):
             return False
         saved = load_checkpoint(path)
-        if saved.recipe != self.recipe:
+        if changed := changed_keys(saved.recipe, self.recipe):
             raise TrainError(
-                f"{path}: the run folder holds a run of another recipe; choose another --out"
+                f"{path}: the run folder holds a run of another recipe ({', '.join(changed)}); "
+                "choose another --out, or go on with the old recipe"
             )
         metrics, tensors = saved.metrics, saved.tensors
         steps = int(metrics.get("steps_per_epoch", self.steps))
@@ -187,7 +192,23 @@ class Trainer:
         self.step = int(tensors["counter.step"])
         self.best = float(metrics["best_miou"])
         self.stale = int(metrics.get("stale", 0))
+        self.losses = tensors["counter.losses"].tolist() if "counter.losses" in tensors else []
         return True
+
+    def _all_see(self, path: Path) -> bool:
+        """Whether there is a file; the same for all processes.
+
+        Raises:
+            TrainError: some see it and some do not: they would train from different weights.
+        """
+        seen = torch.tensor(int(path.is_file()), device=self.device)
+        count = int(self.world.total(seen))
+        if count not in (0, self.world.size):
+            raise TrainError(
+                f"{path}: {count} of {self.world.size} processes see it; to go on, --out must lie "
+                "on a disk that all machines share"
+            )
+        return count > 0
 
     def _steps_of_epoch(self) -> Iterator[tuple[Part, ...]]:
         """The parts of each step that this epoch still has."""
@@ -280,6 +301,7 @@ class Trainer:
             tensors |= {f"optim.{k}": v for k, v in optimizer_tensors(self.optimizer).items()}
             tensors["counter.step"] = as_counter(self.step)
             tensors["counter.averaged"] = self.average.n_averaged
+            tensors["counter.losses"] = torch.tensor(self.losses, dtype=torch.float64)
             metrics |= {"stale": self.stale, "steps_per_epoch": self.steps}
             if self.precision.scaler.is_enabled():
                 metrics["scaler"] = json.dumps(self.precision.scaler.state_dict())
@@ -344,37 +366,45 @@ class Trainer:
     def _fit_epoch(self, report: Callable[[Progress], None]) -> None:
         """What this epoch still has, or until the run ends."""
         start = saved = time.monotonic()
-        losses: list[float] = []
         self.frozen.train()
         for parts in self._steps_of_epoch():
             loss, lr = self._train_step(parts)
-            losses.append(loss)
+            self.losses.append(loss)
             progress = self._progress(loss)
             if self.world.is_main:
                 self.folder.add_step(step=self.step, epoch=progress.epoch, loss=loss, lr=lr)
             report(progress)
+            scores = None
             row, look = self._due()
-            if not row:
-                continue
-            validation = self._validate() if look else None
-            mean, seconds = sum(losses) / len(losses), time.monotonic() - start
-            if self.world.is_main:
-                # The log first: a kill between the two repeats its steps and writes the same line.
-                self.folder.add_row(
-                    epoch=progress.epoch,
-                    step=self.step,
-                    loss=mean,
-                    seconds=seconds,
-                    lr=lr,
-                    validation=validation,
-                )
-                epoch_end = self.step % self.steps == 0
-                if epoch_end or self.finished or time.monotonic() - saved > SAVE_SECONDS:
-                    scores = validation[0] if validation else None
+            if row:
+                scores = self._end_row(report, lr, start, look=look)
+                start = time.monotonic()
+            epoch_end = self.step % self.steps == 0
+            if epoch_end or self.finished or time.monotonic() - saved > SAVE_SECONDS:
+                if self.world.is_main:
+                    # The logs first: a kill between the two repeats the steps that they tell of.
+                    self.folder.flush()
                     save_checkpoint(self.folder.last, self._checkpoint(scores, full=True))
-                    saved = time.monotonic()
-            scores = validation[0] if validation else None
-            report(self._progress(mean, scores=scores, seconds=seconds, ends_row=True))
-            start, losses = time.monotonic(), []
+                saved = time.monotonic()
             if self.finished:
                 return
+
+    def _end_row(
+        self, report: Callable[[Progress], None], lr: float, start: float, *, look: bool
+    ) -> Scores | None:
+        """A row of the log, with a validation if it is time to `look`."""
+        validation = self._validate() if look else None
+        scores = validation[0] if validation else None
+        mean, seconds = sum(self.losses) / len(self.losses), time.monotonic() - start
+        if self.world.is_main:
+            self.folder.add_row(
+                epoch=math.ceil(self.step / self.steps),
+                step=self.step,
+                loss=mean,
+                seconds=seconds,
+                lr=lr,
+                validation=validation,
+            )
+        report(self._progress(mean, scores=scores, seconds=seconds, ends_row=True))
+        self.losses = []
+        return scores

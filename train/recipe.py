@@ -6,7 +6,9 @@ that names the file, the table and the key.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import math
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +16,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from train.data.config import DataConfig
-from train.errors import TrainError
+from train.errors import TrainError, UsageError
 from train.models import ModelSpec
 from train.settings import LoopConfig, LossConfig, OptimConfig
 
@@ -46,6 +48,28 @@ class Recipe:
         return dataclasses.asdict(self)
 
 
+HARMLESS = ("data.workers", "train.tensorboard")
+"""Keys that change no number of a run: it may go on with others."""
+
+
+def changed_keys(before: Recipe, now: Recipe) -> list[str]:
+    """``table.key: old -> new`` of all keys in which two recipes differ, but for `HARMLESS`."""
+    old, new = _flat(before), _flat(now)
+    return [
+        f"{key}: {old[key]} -> {new[key]}"
+        for key in old
+        if old[key] != new[key] and key not in HARMLESS
+    ]
+
+
+def _flat(recipe: Recipe) -> dict[str, Any]:
+    tables = recipe.as_dict()
+    flat = {"name": tables.pop("name")}
+    return flat | {
+        f"{table}.{key}": value for table, keys in tables.items() for key, value in keys.items()
+    }
+
+
 T = TypeVar("T")
 
 
@@ -67,8 +91,9 @@ def _fits(value: Any, hint: Any) -> bool:
         )
     if hint is NoneType:
         return value is None
-    if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is float:  # TOML has inf and nan; no key has a use for them
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        return number and math.isfinite(value)
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool)
     return isinstance(value, hint)
@@ -116,8 +141,11 @@ def recipe_from_dict(values: dict[str, Any], where: str) -> Recipe:
         if key not in (*tables, "name"):
             known = ", ".join(("name", *tables))
             raise TrainError(f"{where}: unknown table or key {key!r}; known: {known}")
+    name = values.get("name", Path(where).stem)
+    if not isinstance(name, str) or not name:
+        raise TrainError(f"{where}: name must be a text, got {name!r}")
     return Recipe(
-        name=str(values.get("name", Path(where).stem)),
+        name=name,
         model=_table(ModelSpec, values.get("model", {}), f"{where} [model]"),
         data=_table(DataConfig, values.get("data", {}), f"{where} [data]"),
         optim=_table(OptimConfig, values.get("optim", {}), f"{where} [optim]"),
@@ -130,7 +158,8 @@ def load_recipe(path: Path, overrides: list[str] | None = None) -> Recipe:
     """Read a TOML recipe; each override is ``table.key=value`` with a TOML value.
 
     Raises:
-        TrainError: no such file, not TOML, an unknown key or a value out of range.
+        TrainError: no such file, not TOML, an unknown key or a value out of range; a `UsageError`
+            if an override is to blame.
     """
     try:
         values = tomllib.loads(path.read_text())
@@ -138,17 +167,40 @@ def load_recipe(path: Path, overrides: list[str] | None = None) -> Recipe:
         raise TrainError(f"{path}: no such recipe; see train/recipes/") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise TrainError(f"{path}: not a TOML recipe ({error})") from error
-    for override in overrides or []:
-        table_key, separator, text = override.partition("=")
-        table, dot, key = table_key.partition(".")
-        if not separator or not dot:
-            raise TrainError(f"--set {override}: write table.key=value, e.g. train.epochs=5")
-        try:
-            value = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
-            value = text
-        section = values.setdefault(table, {})
-        if not isinstance(section, dict):
-            raise TrainError(f"--set {override}: {table} is a value, not a table, in {path}")
-        section[key] = value
-    return recipe_from_dict(values, str(path))
+    if not overrides:
+        return recipe_from_dict(values, str(path))
+    changed = copy.deepcopy(values)
+    for override in overrides:
+        _override(changed, override, path)
+    try:
+        return recipe_from_dict(changed, str(path))
+    except TrainError as error:
+        if _is_good(values, path):  # what is wrong came with the command line
+            raise UsageError(f"{error} (set by {' '.join(f'--set {o}' for o in overrides)})") from (
+                error
+            )
+        raise
+
+
+def _override(values: dict[str, Any], override: str, path: Path) -> None:
+    """Put one ``table.key=value`` into parsed TOML."""
+    table_key, separator, text = override.partition("=")
+    table, dot, key = table_key.partition(".")
+    if not separator or not dot:
+        raise UsageError(f"--set {override}: write table.key=value, e.g. train.epochs=5")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except (tomllib.TOMLDecodeError, KeyError):
+        value = text
+    section = values.setdefault(table, {})
+    if not isinstance(section, dict):
+        raise UsageError(f"--set {override}: {table} is a value, not a table, in {path}")
+    section[key] = value
+
+
+def _is_good(values: dict[str, Any], path: Path) -> bool:
+    try:
+        recipe_from_dict(values, str(path))
+    except TrainError:
+        return False
+    return True

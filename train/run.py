@@ -118,7 +118,7 @@ def main(
         if debug:
             raise
         click.echo(f"{who}error: {error}", err=True)
-        sys.exit(1)
+        sys.exit(error.exit_code)
     except KeyboardInterrupt:
         if rank == 0:
             step = trainer.step if trainer else 0

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -27,6 +28,7 @@ LOG_COLUMNS = (
     "fw_iou",
 )
 """Columns of ``log.csv`` before those of the classes."""
+LOGS = ("log.csv", "steps.csv", "recipe.toml", "environment.json")
 STEP_COLUMNS = ("step", "epoch", "loss", "lr")
 """Columns of ``steps.csv``."""
 
@@ -37,13 +39,23 @@ def class_columns(names: Iterable[str]) -> list[str]:
 
 
 def _kept_rows(path: Path, step: int) -> list[dict[str, str]]:
-    """The rows of a log that belong to steps up to `step`; what a kill cut off is left out."""
+    """The rows of a log that belong to steps up to `step`; what a kill cut off is left out.
+
+    Raises:
+        TrainError: it is no log of ours.
+    """
     if not path.is_file():
         return []
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    complete = (row for row in rows if all(value is not None for value in row.values()))
-    return [row for row in complete if int(row.get("step") or 0) <= step]
+    try:
+        with path.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        complete = (row for row in rows if all(value is not None for value in row.values()))
+        return [row for row in complete if int(row.get("step") or 0) <= step]
+    except (ValueError, csv.Error) as error:
+        raise TrainError(
+            f"{path}: not a log of this run any more ({error}); move it away, or choose another "
+            "--out"
+        ) from error
 
 
 def _write_rows(path: Path, columns: Iterable[str], rows: Iterable[dict[str, Any]]) -> None:
@@ -90,13 +102,15 @@ class RunFolder:
                 is not installed.
         """
         resolved = json.dumps(recipe, indent=2) + "\n"
-        described = self.path / "recipe.json"
+        described, about = self.path / "recipe.json", self.path / "environment.json"
         try:
-            if step == 0 and self.best.is_file():
-                self._refuse_others(described.read_text() if described.is_file() else "", resolved)
+            if step == 0:
+                self._refuse_others(resolved)
+            else:  # the weights that a run started from stay those of its start
+                environment = environment | _start_of(about)
             self.path.mkdir(parents=True, exist_ok=True)
             described.write_text(resolved)
-            (self.path / "environment.json").write_text(json.dumps(environment, indent=2) + "\n")
+            about.write_text(json.dumps(environment, indent=2) + "\n")
             if source is not None:
                 (self.path / "recipe.toml").write_text(source)
             self._rows = [dict(row) for row in _kept_rows(self.path / "log.csv", step)]
@@ -108,21 +122,56 @@ class RunFolder:
                 f"{self.path}: cannot be written ({error.strerror}); choose another --out"
             ) from error
         if self._tensorboard:
-            self._events = _event_writer(self.path / "tensorboard", step)
+            with self._writing():
+                self._events = _event_writer(self.path / "tensorboard", step)
 
-    def _refuse_others(self, found: str, ours: str) -> None:
-        if found != ours:
+    def _refuse_others(self, ours: str) -> None:
+        """Refuse to begin over what something else has left.
+
+        Logs of a run that never came to a checkpoint are given up.
+        """
+        described = self.path / "recipe.json"
+        found = described.read_text() if described.is_file() else ""
+        if self.best.is_file() and found != ours:
             raise TrainError(
                 f"{self.best}: the run folder holds weights of another run; choose another --out"
             )
+        strange = [name for name in LOGS if not found and (self.path / name).exists()]
+        if strange:
+            raise TrainError(
+                f"{self.path / strange[0]}: is not from a run (there is no recipe.json beside it) "
+                "and would be replaced; choose another --out"
+            )
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Turns a full disk and the like into a sentence."""
+        try:
+            yield
+        except OSError as error:
+            raise TrainError(
+                f"{self.path}: cannot be written ({error.strerror or error}); the run can go on "
+                "from its last checkpoint when that is mended"
+            ) from error
 
     def add_step(self, *, step: int, epoch: int, loss: float, lr: float) -> None:
         """One optimiser step."""
         assert self._steps is not None, "open comes first"
-        csv.writer(self._steps).writerow([step, epoch, f"{loss:.6g}", f"{lr:.6g}"])
-        if self._events is not None:
-            self._events.add_scalar("train/loss", loss, step)
-            self._events.add_scalar("train/lr", lr, step)
+        with self._writing():
+            csv.writer(self._steps).writerow([step, epoch, f"{loss:.6g}", f"{lr:.6g}"])
+            if self._events is not None:
+                self._events.add_scalar("train/loss", loss, step)
+                self._events.add_scalar("train/lr", lr, step)
+
+    def flush(self) -> None:
+        """Have all steps so far on disk: a checkpoint may follow.
+
+        Raises:
+            TrainError: the folder cannot be written.
+        """
+        if self._steps is not None:
+            with self._writing():
+                self._steps.flush()
 
     def add_row(
         self,
@@ -155,14 +204,12 @@ class RunFolder:
             names = class_columns(self._classes)
             by_class = dict(zip(names, scores.class_iou, strict=True))
             row |= {name: f"{value:.5f}" for name, value in (values | by_class).items()}
-            self._events_of(values, by_class, step)
         self._rows.append(row)
-        try:
-            if self._steps is not None:
-                self._steps.flush()
+        self.flush()
+        with self._writing():
+            if validation is not None:
+                self._events_of(values, by_class, step)
             _write_rows(self.path / "log.csv", self._columns, self._rows)
-        except OSError as error:
-            raise TrainError(f"{self.path}: cannot be written ({error.strerror})") from error
 
     def _events_of(self, values: dict[str, float], by_class: dict[str, float], step: int) -> None:
         if self._events is None:
@@ -175,11 +222,26 @@ class RunFolder:
         self._events.flush()
 
     def close(self) -> None:
-        """Write out what is buffered."""
-        if self._steps is not None:
-            self._steps.close()
-        if self._events is not None:
-            self._events.close()
+        """Write out what is buffered.
+
+        Raises:
+            TrainError: the folder cannot be written.
+        """
+        with self._writing():
+            try:
+                if self._steps is not None:
+                    self._steps.close()
+            finally:
+                if self._events is not None:
+                    self._events.close()
+
+
+def _start_of(about: Path) -> dict[str, Any]:
+    """What an ``environment.json`` says of a run's start."""
+    try:
+        return {"init": json.loads(about.read_text())["init"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 def _event_writer(path: Path, step: int) -> Any:

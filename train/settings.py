@@ -183,4 +183,5 @@ class LoopConfig:
             self.batch % self.accumulate == 0,
             f"accumulate ({self.accumulate}) must divide batch ({self.batch})",
         )
+        _require(self.seed < 1 << 24, f"seed must be below 2**24, got {self.seed}")
         _require(0 <= self.ema_decay < 1, f"ema_decay must be in [0, 1), got {self.ema_decay}")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import multiprocessing
 import os
@@ -10,13 +11,15 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from tests.train.drawn import draw_dataset, tiny_recipe
 from train.checkpoint import load_checkpoint
+from train.distributed import World
 from train.errors import TrainError
 from train.loop import Progress, Trainer
+from train.models import build_model
 from train.recipe import Recipe
 
 CPU = torch.device("cpu")
@@ -124,8 +127,58 @@ def test_something_easy_is_learned(tmp_path: Path) -> None:
 def test_a_run_folder_of_another_recipe(tmp_path: Path, data: Path) -> None:
     trainer(tiny_recipe(train={"epochs": 1}), data, tmp_path / "run").fit()
     other = trainer(tiny_recipe(train={"epochs": 2}), data, tmp_path / "run")
-    with pytest.raises(TrainError, match="holds a run of another recipe; choose another --out"):
+    with pytest.raises(TrainError, match=r"another recipe \(train\.epochs: 1 -> 2\); choose"):
         other.resume()
+
+
+def test_a_run_goes_on_with_other_loaders_and_without_its_start_weights(
+    tmp_path: Path, data: Path
+) -> None:
+    start, out = tmp_path / "start.safetensors", tmp_path / "run"
+    recipe = tiny_recipe(train={"epochs": 2, "tensorboard": False})
+    save_file(build_model(recipe.model).backbone.state_dict(), start)
+    with pytest.raises(KeyboardInterrupt):
+        Trainer(recipe, data=data, out=out, init=start, device=CPU).fit(StopIn(epoch=2, step=1))
+    start.unlink()
+    config = dataclasses.replace(recipe.data, workers=1)
+    moved = dataclasses.replace(recipe, data=config)
+    for init in (start, None):
+        resumed = Trainer(moved, data=data, out=out, init=init, device=CPU)
+        assert resumed.resume()
+    resumed.fit()
+    about = json.loads((out / "environment.json").read_text())
+    assert about["init"] == str(start)  # what the run started from, not what it went on with
+
+
+def test_a_long_epoch_is_saved_within(
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = tiny_recipe(train={"epochs": 2, "validate_every": 2})
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    trainer(recipe, data, whole).fit()
+    monkeypatch.setattr("train.loop.SAVE_SECONDS", -1.0)
+    with pytest.raises(KeyboardInterrupt):
+        trainer(recipe, data, parts).fit(StopIn(epoch=1, step=2))
+    resumed = trainer(recipe, data, parts)
+    assert resumed.resume()
+    assert resumed.step == 1
+    resumed.fit()
+    assert log_of(parts) == log_of(whole)
+    assert (parts / "steps.csv").read_text() == (whole / "steps.csv").read_text()
+    expected, got = (load_file(out / "last.safetensors") for out in (whole, parts))
+    assert [key for key, value in expected.items() if not torch.equal(value, got[key])] == []
+
+
+def test_processes_that_do_not_share_the_run_folder(tmp_path: Path, data: Path) -> None:
+    run = trainer(tiny_recipe(), data, tmp_path / "run")
+
+    class Two(World):
+        def total(self, values: torch.Tensor) -> torch.Tensor:
+            return values + 1  # another process sees the checkpoint, this one does not
+
+    run.world = Two(size=2)
+    with pytest.raises(TrainError, match=r"last\.safetensors: 1 of 2 processes see it"):
+        run.resume()
 
 
 def test_fewer_pictures_than_a_batch(tmp_path: Path, data: Path) -> None:

@@ -56,11 +56,35 @@ def test_usage_errors_exit_with_2(tmp_path: Path, data: Path, extra: tuple[str, 
 
 
 def test_what_can_be_mended_is_one_sentence_and_exit_1(tmp_path: Path, data: Path) -> None:
-    result = run(tmp_path, data, "--set", "train.epoch=3")
+    (tmp_path / "tiny.toml").write_text("[train]\nepoch = 3\n")
+    result = CliRunner().invoke(
+        main, [str(tmp_path / "tiny.toml"), "--data", str(data), "--out", str(tmp_path / "run")]
+    )
     assert result.exit_code == 1
     assert result.stderr.startswith("error: ")
     assert "unknown key 'epoch'" in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("train.epoch=3", "unknown key 'epoch'"),
+        ("train.batch=0", "batch must be at least 2 (BatchNorm), got 0"),
+        ("optim.lr=inf", "lr must be of type float, got inf"),
+        ("train.seed=99999999999", "seed must be below 2**24"),
+        ("model.output_stride=7", "output_stride is 7; known: [8, 16, 32]"),
+        ("epochs=3", "write table.key=value"),
+    ],
+)
+def test_what_was_set_wrong_is_the_command_lines_fault(
+    tmp_path: Path, data: Path, override: str, message: str
+) -> None:
+    result = run(tmp_path, data, "--set", "data.crop=32", "--set", override)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert f"--set {override}" in result.stderr
+    assert not (tmp_path / "run").exists()
 
 
 def test_ctrl_c_says_how_to_go_on(

@@ -89,6 +89,35 @@ def test_weights_of_another_run_are_not_written_over(tmp_path: Path) -> None:
             other.open(recipe={"name": name or "x"}, source=None, environment={}, step=0)
 
 
+def test_a_log_that_is_not_ours_is_not_written_over(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("date,weight\n")
+    with pytest.raises(TrainError, match=r"log\.csv: is not from a run .*choose another --out"):
+        opened(tmp_path)
+    assert (tmp_path / "log.csv").read_text() == "date,weight\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["log.csv"]
+
+
+def test_a_log_that_somebody_spoilt(tmp_path: Path) -> None:
+    folder = opened(tmp_path)
+    log(folder, range(1, 5))
+    folder.close()
+    path = tmp_path / "log.csv"
+    path.write_text(path.read_text().replace("\n1,2,", "\n1,two,"))
+    with pytest.raises(TrainError, match=r"log\.csv: not a log of this run any more"):
+        opened(tmp_path, step=4)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
+    folder = opened(tmp_path)
+    folder._steps = Path("/dev/full").open("w")  # noqa: SIM115
+    folder.add_step(step=1, epoch=1, loss=1.0, lr=0.5)
+    with pytest.raises(TrainError, match=r"cannot be written \(No space left.*last checkpoint"):
+        folder.flush()
+    with pytest.raises(TrainError, match="No space left"):
+        folder.close()
+
+
 def test_tensorboard_reads_the_events(tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

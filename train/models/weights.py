@@ -53,7 +53,7 @@ def download(weights: tv.WeightsEnum, what: str) -> State:
     """
     try:
         state = weights.get_state_dict(progress=True)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # RuntimeError: what came has another hash
         raise TrainError(
             f"could not download torchvision's {what} weights (no network?): {error}; "
             "give a safetensors file with --init instead"
@@ -71,8 +71,10 @@ def read_file(path: Path) -> State:
         raise TrainError(f"{path}: no such weights file; check --init")
     try:
         return load_file(path)
-    except SafetensorError as error:
-        raise TrainError(f"{path}: not a safetensors file ({error}); check --init") from error
+    except (SafetensorError, OSError) as error:
+        raise TrainError(
+            f"{path}: cut short, or not a safetensors file ({error}); give --init another one"
+        ) from error
 
 
 def fold_imagenet_normalisation(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:

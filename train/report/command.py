@@ -110,7 +110,7 @@ def main(
         if debug:
             raise
         click.echo(f"error: {error}", err=True)
-        sys.exit(1)
+        sys.exit(error.exit_code)
     except KeyboardInterrupt:
         click.echo("stopped; nothing of the page was written", err=True)
         sys.exit(130)
