@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 
 from streamseg import __version__
 from streamseg.backends.base import BuildConfig
-from streamseg.backends.names import TITLES, Machine, find_backend
+from streamseg.backends.names import Machine, find_backend
 from streamseg.buildrequest import (
     BuildRequest,
     Watcher,
@@ -29,17 +28,13 @@ from streamseg.buildrequest import (
     program_path,
 )
 from streamseg.cache import EngineCache
-from streamseg.engine import Engine, cpu_threads
+from streamseg.engine import Engine
 from streamseg.enginefile import EngineHeader
 from streamseg.enginekey import EngineKey, file_sha256
-from streamseg.errors import EngineError, is_out_of_memory
-from streamseg.gate import Gate, GateError
-from streamseg.labelled import labelled_pairs, read_labelled
-from streamseg.proof import Proof, compare, compare_labelled, proof_pictures
-from streamseg.timing import Runner, Speed, time_engines
-
-_TIMED = 16
-"""Labelled pictures to time engines on: as many as the largest usual batch."""
+from streamseg.errors import EngineError, EngineFileError, is_out_of_memory
+from streamseg.gate import GateError
+from streamseg.proof import Proof
+from streamseg.prover import Pictures, Prover, pictures_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +44,9 @@ class Built:
     path: Path
     header: EngineHeader
     proof: Proof | None
-    """None if it was there already; its numbers are in `header.proof`."""
+    """None if it was proven before; its numbers are in `header.proof`."""
+    new: bool = True
+    """Whether it was built now."""
 
 
 class Builder:
@@ -81,7 +78,7 @@ class Builder:
         """Build, prove and keep an engine; with a smaller batch if the device has no room.
 
         Raises:
-            GateError: it was refused; nothing was kept.
+            GateError: it was refused; nothing was kept, and one that was there is removed.
             BackendUnavailableError: the backend cannot run here.
             DeviceMemoryError: not even one frame at a time fits.
             CacheError: the cache cannot be used, or the disk is full.
@@ -121,99 +118,90 @@ class Builder:
         )
 
     def _build(self, request: BuildRequest) -> Built:
+        pictures = pictures_of(request)
         frames = calibration_frames_of(request)
         key = self.key(request, frames)
         with self.cache.building(key, self._say_waiting):
-            path = self.cache.lookup(key)
-            if path is not None and not request.force:
-                return Built(path=path, header=self.cache.load(path)[0], proof=None)
-            start = time.perf_counter()
-            graph = graph_of(request, key, frames, self.cache, self.watcher)
-            payload = find_backend(request.backend).build(
-                graph, request.header, request.config, progress=self.watcher.progress
-            )
-            seconds = time.perf_counter() - start
-            proof = self._prove(request, key, payload)
-            header = EngineHeader(
-                key=key,
-                model=request.header.name,
-                built_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),  # noqa: UP017
-                build_seconds=round(seconds, 3),
-                streamseg_version=__version__,
-                payload_bytes=len(payload),
-                payload_sha256=hashlib.sha256(payload).hexdigest(),
-                proof=proof.to_dict(),
-            )
-            return Built(path=self.cache.store(header, payload), header=header, proof=proof)
+            try:
+                there = None if request.force else self._there_already(request, key, pictures)
+                return there or self._build_now(request, key, frames, pictures)
+            except GateError:
+                self.cache.drop_graph(key)
+                raise
+
+    def _build_now(
+        self,
+        request: BuildRequest,
+        key: EngineKey,
+        frames_NHWC: NDArray[np.uint8] | None,
+        pictures: Pictures,
+    ) -> Built:
+        start = time.perf_counter()
+        graph = graph_of(request, key, frames_NHWC, self.cache, self.watcher)
+        payload = find_backend(request.backend).build(
+            graph, request.header, request.config, progress=self.watcher.progress
+        )
+        seconds = time.perf_counter() - start
+        proof = self._prover().prove(request, key, payload, pictures)
+        header = EngineHeader(
+            key=key,
+            model=request.header.name,
+            built_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),  # noqa: UP017
+            build_seconds=round(seconds, 3),
+            streamseg_version=__version__,
+            payload_bytes=len(payload),
+            payload_sha256=hashlib.sha256(payload).hexdigest(),
+            proof=proof.to_dict(),
+        )
+        return Built(path=self.cache.store(header, payload), header=header, proof=proof)
+
+    def _there_already(
+        self, request: BuildRequest, key: EngineKey, pictures: Pictures
+    ) -> Built | None:
+        """The engine of the cache, if it shows what is asked for; None if there is none.
+
+        Raises:
+            GateError: it does not, and was removed.
+        """
+        path = self.cache.lookup(key)
+        if path is None:
+            return None
+        try:
+            header, payload = self.cache.load(path)
+        except EngineFileError as error:
+            self.watcher.notice(f"{error}: building it anew")
+            return None
+        if is_proven(header, request, pictures):
+            return Built(path=path, header=header, proof=None, new=False)
+        self.watcher.notice(f"{path}: there already; proving it on {pictures.title}")
+        try:
+            proof = self._prover().prove(request, key, payload, pictures)
+        except GateError:
+            self.cache.remove(path)
+            raise
+        header = replace(header, proof=proof.to_dict())
+        return Built(path=self.cache.store(header, payload), header=header, proof=proof, new=False)
+
+    def _prover(self) -> Prover:
+        return Prover(self.watcher, self.incumbent, round_seconds=self.round_seconds)
 
     def _say_waiting(self) -> None:
         self.watcher.notice("another process builds this engine: waiting for it")
 
-    def _prove(self, request: BuildRequest, key: EngineKey, payload: bytes) -> Proof:
-        """Measure a built engine.
 
-        Raises:
-            GateError: it is not good enough.
-        """
-        size = request.config.profile.opt_size
-        with ExitStack() as stack:
-            threads = request.threads or cpu_threads()
-            backend = find_backend(request.backend)
-            name = f"{TITLES[request.backend]} {request.config.precision}"
-            engine = stack.enter_context(
-                backend.load(payload, request.header, request.model, threads=threads)
-            )
-            from streamseg.backends.onnxruntime import OnnxRuntimeEngine
+def is_proven(header: EngineHeader, request: BuildRequest, pictures: Pictures) -> bool:
+    """Whether an engine that is there has shown, on the pictures asked for, what a build asks for.
 
-            reference = stack.enter_context(
-                OnnxRuntimeEngine(request.model, request.header, threads=threads)
-            )
-            if request.data is not None:
-                pairs = labelled_pairs(request.data)
-                frames = np.stack([p.rgb_HWC for p in read_labelled(pairs[:_TIMED], size)])
-                agreement = compare_labelled(
-                    engine, reference, request.data, size, progress=self.watcher.progress
-                )
-            else:
-                frames, pictures_from = proof_pictures(request.pictures, size)
-                agreement = compare(
-                    engine, reference, frames, pictures_from, progress=self.watcher.progress
-                )
-            runners = [
-                Runner(name="ONNX Runtime fp32", engine=reference, batches=(1,)),
-                Runner(name=name, engine=engine, batches=request.config.profile.batch),
-            ]
-            if not request.allow_slower and (incumbent := self.incumbent(key)) is not None:
-                title, opened = incumbent
-                stack.enter_context(opened)
-                runners.append(Runner(name=title, engine=opened, batches=(opened.spec.batch,)))
-            self.watcher.progress("timing", 0, 1)
-            speeds = time_engines(
-                runners, frames, round_seconds=self.round_seconds, notice=self.watcher.notice
-            )
-            self.watcher.progress("timing", 1, 1)
-        proof = Proof(agreement=agreement, speed=speeds[1], reference=speeds[0])
-        rivals = speeds[:1] + speeds[2:]
-        self._judge(request, proof, None if request.allow_slower else fastest(rivals))
-        return proof
-
-    def _judge(self, request: BuildRequest, proof: Proof, rival: Speed | None) -> None:
-        gate = Gate(
-            min_agreement=request.min_agreement,
-            max_drop=request.max_drop,
-            must_be_faster_than=rival,
-        )
-        if failures := gate.failures(proof):
-            raise GateError(
-                f"the {proof.speed.name} engine of {request.header.name} was refused and not kept: "
-                + "; ".join(failures),
-                proof,
-            )
-
-
-def fastest(speeds: list[Speed]) -> Speed:
-    """The one with the most frames a second."""
-    return max(speeds, key=lambda speed: speed.best.fps)
+    Without pictures asked for, those it was proven on will do.
+    """
+    shown = header.proof
+    other = request.data is not None or request.pictures is not None
+    if other and shown.get("pictures_from") != pictures.title:
+        return False
+    if (shown.get("share") or 0) < request.min_agreement:
+        return False
+    drop = shown.get("drop_points")
+    return request.max_drop is None or (drop is not None and drop <= request.max_drop)
 
 
 def smaller_batch(config: BuildConfig) -> BuildConfig | None:

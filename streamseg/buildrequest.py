@@ -92,8 +92,8 @@ def graph_of(
     precision = request.config.precision
     if precision == "fp32" or request.backend == "torch":
         return request.model  # torch changes the precision of its own program
-    kept = cache.graph_path(key.recipe)
-    if kept.is_file() and not request.force:
+    remade = request.force and (precision != "int8" or frames_NHWC is not None)
+    if not remade and (kept := cache.graphs.find(key.recipe)) is not None:
         return kept
     if precision == "int8" and frames_NHWC is None:
         raise EngineError(
@@ -105,17 +105,17 @@ def graph_of(
     try:
         from streamseg.precision import convert
 
-        with tempfile.TemporaryDirectory(prefix=".", dir=kept.parent) as scratch:
+        with tempfile.TemporaryDirectory(prefix=".", dir=cache.graphs.folder) as scratch:
             made = convert(
                 request.model,
                 precision,
                 calibration=None if frames_NHWC is None else [frames_NHWC],
                 exclude=request.exclude,
-                out=Path(scratch) / kept.name,
+                out=Path(scratch) / "graph.onnx",
                 scheme=key.int8_scheme,
                 progress=watcher.progress,
             )
-            made.replace(kept)
+            kept = cache.graphs.keep(key.recipe, made)
     except ImportError as error:
         raise BackendUnavailableError(
             f"{precision} needs the package {error.name or 'onnx'}: pip install 'streamseg[build]'"

@@ -56,7 +56,7 @@ class BuildView:
         now = time.monotonic()
         if phase != self._phase:
             self.notice(phase)
-        elif now - self._last_line < _PLAIN_LINE_EVERY_SECONDS:
+        elif total <= 1 or now - self._last_line < _PLAIN_LINE_EVERY_SECONDS:
             return
         else:
             self.notice(f"{phase}: {done} of {total}")

@@ -22,9 +22,9 @@ from streamseg.cacheplace import cache_folder, check_private, open_private
 from streamseg.enginefile import EngineHeader, read_engine_header, read_payload, write_engine
 from streamseg.enginekey import EngineKey
 from streamseg.errors import CacheError, EngineFileError
+from streamseg.graphstore import GraphStore
 
 SUFFIX = ".engine"
-_GRAPHS = "graphs"
 _DIGITS = 16
 """Hex digits of the key in a file's name; the whole key is in its header."""
 
@@ -51,6 +51,7 @@ class EngineCache:
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder or cache_folder()
+        self.graphs = GraphStore(self.folder / "graphs")
 
     def check(self) -> bool:
         """Whether the folder is there; refuses one that is not private.
@@ -75,15 +76,17 @@ class EngineCache:
         Raises:
             CacheError: as `check`, or it cannot be made or written.
         """
+        import tempfile  # slow to load, and a run that builds nothing never comes here
+
         try:
             if not self.check():
                 self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self.check()  # somebody else may have made it meanwhile
-            (self.folder / _GRAPHS).mkdir(mode=0o700, exist_ok=True)
+            self.graphs.folder.mkdir(mode=0o700, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.folder):
+                pass  # the one sure test: read-only disks and access lists say no only here
         except OSError as error:
             raise self.disk_error(error) from error
-        if not os.access(self.folder, os.W_OK | os.X_OK):
-            raise self.disk_error(PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
 
     def entries(self) -> list[CacheEntry]:
         """Every engine file, the newest first; files of other owners are told in `problem`.
@@ -117,6 +120,16 @@ class EngineCache:
             header=header,
             problem=problem,
         )
+
+    def problem(self, entry: CacheEntry) -> str | None:
+        """Why an engine file cannot be used, with its payload looked at; None if it can."""
+        if entry.problem is not None:
+            return entry.problem
+        try:
+            self.load(entry.path)
+        except (CacheError, EngineFileError) as error:
+            return str(error).removeprefix(f"{entry.path}: ")
+        return None
 
     def lookup(self, key: EngineKey) -> Path | None:
         """The engine file of exactly this key; None if there is none that can be read.
@@ -190,16 +203,20 @@ class EngineCache:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return CacheError(
                 f"{self.folder}: the disk is full, so the engine was not kept; free some space, "
-                "run 'streamseg engines --prune', or set STREAMSEG_CACHE to another disk"
+                "run 'streamseg engines --prune', or choose another disk (STREAMSEG_CACHE, --out)"
             )
         return CacheError(
             f"{self.folder}: engines cannot be written there ({error.strerror}); "
-            "set STREAMSEG_CACHE to a folder of your own"
+            "choose a folder of your own (STREAMSEG_CACHE, --out)"
         )
 
-    def graph_path(self, recipe: str) -> Path:
-        """Where the graph of a recipe (see `EngineKey.recipe`) is kept for a rebuild."""
-        return self.folder / _GRAPHS / f"{recipe[:32]}.onnx"
+    def drop_graph(self, key: EngineKey) -> None:
+        """Remove the graph of an engine that was refused, unless another one here has it, too."""
+        if key.recipe not in self._recipes():
+            self.graphs.drop(key.recipe)
+
+    def _recipes(self) -> set[str]:
+        return {entry.header.key.recipe for entry in self.entries() if entry.header is not None}
 
     def building(
         self, key: EngineKey, on_wait: Callable[[], None] = lambda: None
@@ -250,15 +267,13 @@ class EngineCache:
         """Remove what killed builders left, and graphs that no engine here was made from."""
         if not self.check():
             return
-        used = {self.graph_path(e.header.key.recipe) for e in self.entries() if e.header}
         for path in self.folder.glob(".*.lock"):
             if not is_locked(path):
                 with contextlib.suppress(OSError):
                     path.unlink()
         if any(self.folder.glob(".*.lock")):
             return  # somebody builds: the files below may be theirs
-        leftovers = [*self.folder.glob(".*.part"), *(self.folder / _GRAPHS).glob(".*")]
-        unused = [p for p in (self.folder / _GRAPHS).glob("*.onnx") if p not in used]
-        for path in [*leftovers, *unused]:
+        self.graphs.sweep(self._recipes())
+        for path in self.folder.glob(".*.part"):
             with contextlib.suppress(OSError):
                 path.unlink()

@@ -23,6 +23,7 @@ from streamseg.candidates import (
 )
 from streamseg.enginereport import (
     aligned,
+    counted,
     engines_table,
     entry_dict,
     megabytes,
@@ -166,7 +167,10 @@ def _built_text(built: Built) -> str:
         file_bytes=built.path.stat().st_size,
         build_seconds=built.header.build_seconds,
     )
-    return "\n".join([table, *proof_lines(built.proof), f"engine: {built.path}"])
+    where = f"engine: {built.path}"
+    if not built.new:
+        where += f", there already, built {built.header.built_at} (--force builds it anew)"
+    return "\n".join([table, *proof_lines(built.proof), where])
 
 
 def _built_values(built: Built) -> dict[str, Any]:
@@ -177,7 +181,7 @@ def _built_values(built: Built) -> dict[str, Any]:
         header=built.header,
         problem=None,
     )
-    return {**entry_dict(entry, None), "built": built.proof is not None, "refused": None}
+    return {**entry_dict(entry, None), "built": built.new, "refused": None}
 
 
 def list_sensitivity(options: Mapping[str, Any], watcher: Watcher) -> tuple[str, dict[str, Any]]:
@@ -223,10 +227,13 @@ def list_sensitivity(options: Mapping[str, Any], watcher: Watcher) -> tuple[str,
 
 def _listed(cache: EngineCache) -> list[tuple[CacheEntry, str | None]]:
     machine = Machine()
-    return [
-        (entry, entry.problem if entry.header is None else invalid_here(entry.header.key, machine))
-        for entry in cache.entries()
-    ]
+    listed = []
+    for entry in cache.entries():
+        problem = cache.problem(entry)
+        if problem is None and entry.header is not None:
+            problem = invalid_here(entry.header.key, machine)
+        listed.append((entry, problem))
+    return listed
 
 
 def list_engines(folder: Path | None) -> tuple[str, dict[str, Any]]:
@@ -244,7 +251,7 @@ def list_engines(folder: Path | None) -> tuple[str, dict[str, Any]]:
     if not listed:
         return f"{cache.folder}: no engines; build one with 'streamseg build-engine'", values
     total = sum(entry.size_bytes for entry, _ in listed)
-    text = f"{engines_table(listed)}\n{cache.folder}: {len(listed)} engines, {megabytes(total)}"
+    text = f"{engines_table(listed)}\n{cache.folder}: {counted(len(listed))}, {megabytes(total)}"
     return text, values
 
 
@@ -273,7 +280,7 @@ def prune_engines(
         cache.remove(entry.path)
     cache.sweep()
     freed = sum(entry.size_bytes for entry in gone)
-    text = f"{cache.folder}: {len(gone)} engines removed, {megabytes(freed)}"
+    text = f"{cache.folder}: {counted(len(gone))} removed, {megabytes(freed)}"
     values = {
         "folder": str(cache.folder),
         "removed": [str(entry.path) for entry in gone],

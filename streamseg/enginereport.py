@@ -28,6 +28,11 @@ def aligned(rows: Sequence[Sequence[str]], *, right: Iterable[int] = ()) -> str:
     return "\n".join(lines)
 
 
+def counted(number: int) -> str:
+    """``1 engine``, ``2 engines``."""
+    return f"{number} engine" if number == 1 else f"{number} engines"
+
+
 def megabytes(size: int) -> str:
     """``5.4 MB``."""
     return f"{size / 1e6:.1f} MB"
@@ -57,6 +62,8 @@ def proof_table(proof: Proof, *, file_bytes: int | None, build_seconds: float | 
     theirs = [_percent(agreement.reference_miou)] if labelled else []
     ours = [_percent(agreement.miou)] if labelled else []
     add(proof.reference, "", *theirs, "", "")
+    if proof.replaced is not None:
+        add(proof.replaced, "", *([""] if labelled else []), "", "")
     add(
         proof.speed,
         _percent(agreement.share),

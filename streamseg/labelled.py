@@ -84,6 +84,11 @@ def labelled_pairs(root: Path, split: str = "val") -> list[tuple[Path, Path]]:
     return pairs
 
 
+def labelled_title(pairs: list[tuple[Path, Path]], root: Path) -> str:
+    """What pairs of `labelled_pairs` are, for people."""
+    return f"{len(pairs)} labelled pictures of {root}"
+
+
 def read_labelled(
     pairs: list[tuple[Path, Path]], size: tuple[int, int]
 ) -> Iterator[LabelledPicture]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from streamseg.engine import Engine
 from streamseg.errors import EngineError, UsageError
-from streamseg.labelled import Confusion, labelled_pairs, read_labelled
+from streamseg.labelled import Confusion, labelled_pairs, labelled_title, read_labelled
 from streamseg.timing import Speed
 
 _DRAWN = 8
@@ -65,6 +65,8 @@ class Proof:
     speed: Speed
     reference: Speed
     """ONNX Runtime fp32, in the same rounds."""
+    replaced: Speed | None = None
+    """The engine it would replace, in the same rounds, if that is another one."""
 
     @property
     def speedup(self) -> float:
@@ -79,6 +81,7 @@ class Proof:
             "drop_points": self.agreement.drop_points,
             "speed": self.speed.to_dict(),
             "reference": self.reference.to_dict(),
+            "replaced": self.replaced.to_dict() if self.replaced else None,
             "speedup": self.speedup,
         }
 
@@ -90,10 +93,19 @@ def drawn_pictures(size: tuple[int, int], *, start: int = 0) -> NDArray[np.uint8
     Args:
         size: width and height.
         start: number of the first frame; 0 for proofs, others to calibrate with.
+
+    Raises:
+        UsageError: a size that no street is drawn at.
     """
     from streamseg.sample import SampleSpec, StreetScene
+    from streamseg.sample.spec import MAX_SIDE
 
     width, height = size
+    if max(size) > MAX_SIDE:
+        raise UsageError(
+            f"no street is drawn at {width}x{height}, {MAX_SIDE} pixels a side are the most: give "
+            "pictures of your own, or a smaller --size"
+        )
     # A street is drawn at 64 pixels at least; networks take 32.
     scene = StreetScene(SampleSpec(width=max(width, 64), height=max(height, 64)))
     drawn = []
@@ -173,7 +185,7 @@ def compare_labelled(
         counts,
         classes,
         len(pairs),
-        f"{len(pairs)} labelled pictures of {data}",
+        labelled_title(pairs, data),
         size,
         miou=ours_true.miou(),
         reference_miou=theirs_true.miou(),

@@ -18,7 +18,7 @@ from streamseg.backends.names import Machine
 from streamseg.build import Builder, smaller_batch
 from streamseg.buildrequest import BuildRequest, Watcher
 from streamseg.cache import EngineCache
-from streamseg.errors import CacheError, DeviceMemoryError, EngineError, UsageError
+from streamseg.errors import CacheError, DeviceMemoryError, EngineError, SourceError, UsageError
 from streamseg.gate import GateError
 from tests.streamseg import fake_backend
 from tests.streamseg.conftest import REPOSITORY
@@ -111,6 +111,55 @@ def test_what_is_there_is_not_built_again_unless_forced(
     assert len(behaviour.builds) == 2
 
 
+def test_what_is_there_is_proven_anew_on_other_pictures(
+    builder: Builder, slow_model: Path, behaviour: Behaviour, tmp_path: Path, told: Told
+) -> None:
+    first = builder.build(request(slow_model))
+    write_pictures(tmp_path / "others")
+    again = builder.build(request(slow_model, pictures=tmp_path / "others"))
+    assert (again.path, again.new, len(behaviour.builds)) == (first.path, False, 1)
+    assert again.proof is not None
+    assert again.proof.agreement.pictures_from == f"4 pictures of {tmp_path / 'others'}"
+    assert builder.cache.load(again.path)[0].proof == again.proof.to_dict()
+    assert told.notices[-1].endswith(
+        f"there already; proving it on 4 pictures of {tmp_path}/others"
+    )
+
+
+def test_what_is_there_goes_when_a_stricter_gate_refuses_it(
+    builder: Builder, slow_model: Path, behaviour: Behaviour, cache: EngineCache
+) -> None:
+    behaviour.wrong_share = 0.05
+    builder.build(request(slow_model, min_agreement=0.9))
+    assert builder.build(request(slow_model, min_agreement=0.9)).proof is None
+    with pytest.raises(GateError, match="99 % are asked for"):
+        builder.build(request(slow_model))
+    assert listing(cache.folder) == set()
+    assert len(behaviour.builds) == 1
+
+
+def test_a_damaged_engine_is_built_anew(
+    builder: Builder, slow_model: Path, behaviour: Behaviour, told: Told
+) -> None:
+    path = builder.build(request(slow_model)).path
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    assert builder.build(request(slow_model)).new
+    assert len(behaviour.builds) == 2
+    assert "damaged (its checksum is wrong); build the engine again: building" in told.notices[0]
+
+
+@pytest.mark.parametrize("what", ["data", "pictures"])
+def test_pictures_that_cannot_be_read_are_said_before_any_work(
+    builder: Builder, slow_model: Path, behaviour: Behaviour, tmp_path: Path, what: str
+) -> None:
+    (tmp_path / "val").mkdir()
+    with pytest.raises((UsageError, SourceError), match=f"{tmp_path}"):
+        builder.build(request(slow_model, **{"pictures": None, what: tmp_path}))
+    assert behaviour.builds == []
+
+
 REFUSALS: list[tuple[dict[str, float], dict[str, Any], str]] = [
     ({"wrong_share": 0.05}, {}, r"agrees with fp32 on 9\d\.\d\d % of the pixels, 99 % are asked"),
     (
@@ -157,9 +206,12 @@ def test_a_new_engine_must_beat_the_one_it_would_replace(
     quick = FakeEngine()
     behaviour.infer_seconds = 0.02
     builder.incumbent = lambda _: ("the old engine", quick)
-    with pytest.raises(GateError, match="no faster than the old engine, which it would"):
+    with pytest.raises(GateError, match="no faster than the old engine, which it would") as refusal:
         builder.build(request(slow_model, config=ONE_FRAME))
     assert quick.closed
+    replaced = refusal.value.proof.replaced
+    assert replaced is not None
+    assert replaced.name == "the old engine"
 
 
 def test_a_device_without_room_gets_a_smaller_batch(

@@ -8,6 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -119,8 +120,12 @@ def test_a_folder_that_cannot_be_written_is_said(
     cache: EngineCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(cache)
-    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere
-    with pytest.raises(CacheError, match=r"cannot be written there \(Permission denied\); set STR"):
+
+    def read_only(**_: object) -> None:  # root may write everywhere
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", read_only)
+    with pytest.raises(CacheError, match=r"written there \(Read-only file system\); choose a fold"):
         put(cache)
 
 
@@ -198,16 +203,50 @@ def test_a_refusal_is_remembered(cache: EngineCache) -> None:
     assert cache.refusal(toy_key(precision="fp16")) is None
 
 
+def made(cache: EngineCache, recipe: str, text: bytes = b"graph") -> Path:
+    """A graph that was kept."""
+    cache.prepare()
+    fresh = cache.graphs.folder / "fresh"
+    fresh.write_bytes(text)
+    return cache.graphs.keep(recipe, fresh)
+
+
 def test_sweeping_keeps_what_is_used(cache: EngineCache) -> None:
     path = put(cache)
-    used = cache.graph_path(toy_key().recipe)
-    for file in (used, cache.graph_path("f" * 64), cache.folder / ".x.engine.1.part"):
-        file.write_bytes(b"x")
+    used = made(cache, toy_key().recipe)
+    made(cache, "f" * 64)
+    (cache.folder / ".x.engine.1.part").write_bytes(b"x")
+    (cache.graphs.folder / ".scratch").mkdir()
+    (cache.graphs.folder / ".scratch" / "half.onnx").write_bytes(b"x")
     with cache.building(toy_key()):
         cache.sweep()
-        assert len(listing(cache.folder)) == 5, "a builder may still need them"
+        assert len(listing(cache.folder)) == 6, "a builder may still need them"
     cache.sweep()
     assert listing(cache.folder) == {path.name, f"graphs/{used.name}"}
+    assert [p.name for p in cache.graphs.folder.iterdir()] == [used.name]
+
+
+def test_a_graph_is_found_until_it_is_damaged(cache: EngineCache) -> None:
+    assert cache.graphs.find("a" * 64) is None
+    path = made(cache, "a" * 64)
+    assert cache.graphs.find("a" * 64) == path
+    assert cache.graphs.find("b" * 64) is None
+    path.write_bytes(b"grapi")
+    assert cache.graphs.find("a" * 64) is None
+    again = made(cache, "a" * 64, b"another")
+    assert cache.graphs.find("a" * 64) == again
+    assert listing(cache.graphs.folder) == {again.name}, "the damaged one is gone"
+
+
+def test_a_refused_engine_s_graph_goes_unless_another_engine_has_it(cache: EngineCache) -> None:
+    key = toy_key(environment={"fake": "2.0"})
+    made(cache, key.recipe)
+    cache.drop_graph(key)
+    assert cache.graphs.find(key.recipe) is None
+    put(cache)
+    path = made(cache, key.recipe)
+    cache.drop_graph(key)
+    assert cache.graphs.find(key.recipe) == path
 
 
 HOLD = """
