@@ -101,6 +101,8 @@ class Trainer:
         self.device, self.world = device, world or World()
         self._source, self._given = source, {"data": str(data), "init": init and str(init)}
         self.precision = Precision(recipe.train.amp, device)
+        if self.world.is_main:
+            RunFolder(out, classes=(), tensorboard=False).check()
         self.train_set, self.val_set = open_splits(recipe, data)
         self.classes = self.train_set.classes
         self.recipe = dataclasses.replace(

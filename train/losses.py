@@ -24,15 +24,19 @@ def class_weights(pixels_K: Tensor, balance: str) -> Tensor:
     """Class weights float ``[K]`` with mean 1, from labelled pixels per class.
 
     ``median``: median-frequency balancing (Eigen & Fergus 2015), ``median(f) / f``; ``sqrt``: its
-    square root, which costs the frequent classes less; ``none``: ones. A class without a pixel
-    counts as if it had one.
+    square root, which costs the frequent classes less; ``none``: ones. ``f`` is the share of all
+    labelled pixels (the paper's, of the pictures that show the class). A class without a pixel has
+    no part in the median and the largest weight of the others: nothing but label smoothing sees it.
     """
-    if balance == "none":
+    present = pixels_K > 0
+    if balance == "none" or not present.any():
         return torch.ones(len(pixels_K))
-    frequency = pixels_K.clamp(min=1).to(torch.float64) / pixels_K.sum().clamp(min=1)
-    weights = frequency.median() / frequency
+    frequency = pixels_K[present].to(torch.float64)
+    shares = frequency.median() / frequency
     if balance == "sqrt":
-        weights = weights.sqrt()
+        shares = shares.sqrt()
+    weights = shares.max().repeat(len(pixels_K))
+    weights[present] = shares
     return (weights / weights.mean()).to(torch.float32)
 
 

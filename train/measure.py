@@ -143,9 +143,10 @@ def predictor(
         return np.asarray(refined.argmax(axis=0), dtype=np.uint8)
 
     needed = protocol.needs_scores()
+    verb = "need" if len(needed) > 1 or needed == ["several --scales"] else "needs"
     if score is None and needed:
         raise ValueError(
-            f"{' and '.join(needed)} need the network's scores, and a model file gives labels only "
+            f"{' and '.join(needed)} {verb} the network's scores, and a model file gives labels only "
             "(its argmax is inside); evaluate the checkpoint that it was exported from"
         )
     return plain if score is None or (views.plain and protocol.crf is None) else full

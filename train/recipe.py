@@ -176,9 +176,7 @@ def load_recipe(path: Path, overrides: list[str] | None = None) -> Recipe:
         return recipe_from_dict(changed, str(path))
     except TrainError as error:
         if _is_good(values, path):  # what is wrong came with the command line
-            raise UsageError(f"{error} (set by {' '.join(f'--set {o}' for o in overrides)})") from (
-                error
-            )
+            raise UsageError(f"{error}; change --set, the file alone is in order") from error
         raise
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import contextlib
 import csv
 import json
+import os
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
@@ -85,6 +87,17 @@ class RunFolder:
         self._rows: list[dict[str, Any]] = []
         self._steps: TextIO | None = None
         self._events: Any = None
+
+    def check(self) -> None:
+        """Look whether the folder could be written, before hours of work.
+
+        Raises:
+            TrainError: it could not.
+        """
+        place = next(place for place in (self.path, *self.path.parents) if place.exists())
+        if not place.is_dir() or not os.access(place, os.W_OK):
+            what = "may not be written to" if place.is_dir() else "is a file"
+            raise TrainError(f"{self.path}: {place} {what}; choose another --out")
 
     def open(
         self, *, recipe: dict[str, Any], source: str | None, environment: dict[str, Any], step: int
@@ -244,6 +257,12 @@ def _start_of(about: Path) -> dict[str, Any]:
         return {}
 
 
+def _spoken(args: threading.ExceptHookArgs) -> None:
+    """Threads' errors are printed, but for TensorBoard's: the next write raises that one again."""
+    if not type(args.thread).__module__.startswith("tensorboard."):
+        threading.__excepthook__(args)
+
+
 def _event_writer(path: Path, step: int) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
@@ -251,5 +270,6 @@ def _event_writer(path: Path, step: int) -> Any:
         raise TrainError(
             "tensorboard is not installed: pip install tensorboard, or set train.tensorboard=false"
         ) from error
+    threading.excepthook = _spoken
     # purge: what a killed run wrote after the checkpoint is not shown
     return SummaryWriter(str(path), purge_step=step + 1)

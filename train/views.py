@@ -91,8 +91,8 @@ def probabilities(
         seen = np.ascontiguousarray(picture_HWC[:, ::-1]) if mirror else picture_HWC
         scaled = (max(1, round(base[0] * scale)), max(1, round(base[1] * scale)))
         if views.window is None:
-            values = _values(score(to_network(seen, network_size(*scaled))[None]), views)
-            values = _resize(values, height, width)[0]
+            scores = score(to_network(seen, network_size(*scaled))[None])
+            values = _values(_resize(scores, height, width), views)[0]
         else:
             values = _resize(_slide(_scaled(seen, scaled), score, views)[None], height, width)[0]
         values = values.flip(-1) if mirror else values

@@ -204,8 +204,8 @@ def test_a_loss_that_explodes_is_named(tmp_path: Path, data: Path) -> None:
 
 def test_a_run_folder_that_cannot_be_made(tmp_path: Path, data: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(TrainError, match=r"cannot be written .*choose another --out"):
-        trainer(tiny_recipe(), data, tmp_path / "file" / "run").fit()
+    with pytest.raises(TrainError, match=r"run: .*file is a file; choose another --out"):
+        trainer(tiny_recipe(), data, tmp_path / "file" / "run")
 
 
 def without_dropout(run: Trainer) -> Trainer:

@@ -40,6 +40,15 @@ def test_a_class_without_pixels_has_a_finite_weight() -> None:
     assert bool(torch.isfinite(class_weights(torch.tensor([100, 0, 0]), "median")).all())
 
 
+def test_a_class_without_a_pixel_changes_no_other_weight() -> None:
+    seen = torch.tensor([500, 100, 20])
+    for balance in ("sqrt", "median"):
+        alone = class_weights(seen, balance)
+        beside = class_weights(torch.cat([seen, torch.zeros(1, dtype=torch.int64)]), balance)
+        torch.testing.assert_close(beside[:3] / beside[0], alone / alone[0])
+        assert beside[3] == beside[2]  # with label smoothing it would else outweigh all others
+
+
 def test_the_loss_is_weighted_cross_entropy_plus_the_scaled_auxiliary() -> None:
     torch.manual_seed(0)
     labels = torch.randint(0, 3, (2, 8, 8))

@@ -7,6 +7,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from train.views import Views, probabilities, window_starts
 
@@ -93,6 +94,23 @@ def test_with_flip_the_mirrored_picture_has_the_mirrored_result(window: Any, fus
     torch.testing.assert_close(found, found.flip(-1))  # what depends on place alone is averaged
     one_way = probabilities(picture, by_place, Views(window=window))
     assert not torch.allclose(one_way, one_way.flip(-1))
+
+
+def test_scores_are_resized_before_they_become_probabilities() -> None:
+    """As the exported file does it: a mean of probabilities would move the borders."""
+
+    def at_stride_16(frames: Picture) -> Tensor:
+        scores = torch.zeros(len(frames), 2, frames.shape[1] // 16, frames.shape[2] // 16)
+        scores[:, 0] = torch.tensor([8.0, -1.0, 8.0, -1.0])[: scores.shape[-1]]
+        return scores
+
+    picture = drawn(32, 64)
+    large = F.interpolate(at_stride_16(picture[None]), (32, 64), mode="bilinear")[0]
+    found = probabilities(picture, at_stride_16, Views(flip=False))
+    torch.testing.assert_close(found, large.softmax(dim=0))
+    part = F.interpolate(at_stride_16(picture[None, :, :32]), (32, 32), mode="bilinear")[0]
+    windows = probabilities(picture, at_stride_16, Views(window=32, stride=32))
+    torch.testing.assert_close(windows[:, :, :32], part.softmax(dim=0))
 
 
 def test_mirrored_scores_come_back_to_their_pixels() -> None:

@@ -12,6 +12,7 @@ from streamseg.palette import CAMVID
 from train.data.dataset import Item, Split
 from train.data.files import IndexLabels, NoSplitError, pair_by_stem, pictures_in
 
+_SPLITS = ("train", "val", "test")
 read_labels = IndexLabels(
     classes={index: index for index in range(len(CAMVID))},
     void=frozenset({11, 255}),
@@ -26,6 +27,11 @@ def find_camvid(root: Path, split: str) -> Split:
         TrainError: a folder is missing or empty.
     """
     pictures_dir, labels_dir = root / split, root / f"{split}annot"
+    there = [
+        name for name in _SPLITS if (root / name).is_dir() and (root / f"{name}annot").is_dir()
+    ]
+    if split not in _SPLITS and there:
+        raise NoSplitError(f"{root}: no split {split!r}; there are: {', '.join(there)}")
     for folder in (pictures_dir, labels_dir):
         if not folder.is_dir():
             raise NoSplitError(

@@ -71,7 +71,7 @@ def _labelme(root: Path) -> str | None:
         for path in sorted(root.glob(pattern))[:5]:
             try:
                 content = json.loads(path.read_text("utf-8-sig"))
-            except (OSError, ValueError):
+            except (OSError, ValueError, RecursionError):
                 continue
             if isinstance(content, dict) and isinstance(content.get("shapes"), list):
                 return path.relative_to(root).as_posix()

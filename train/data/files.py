@@ -53,7 +53,13 @@ def decode_picture(data: bytes | Path, path: Path, *, upright: bool = False) -> 
                 ImageOps.exif_transpose(picture, in_place=True)
             return _rgb(picture, path)
     except _UNREADABLE as error:
-        raise TrainError(f"{path}: cannot be read as a picture ({error})") from error
+        raise TrainError(f"{path}: cannot be read as a picture ({_why(error)})") from error
+
+
+def _why(error: Exception) -> str:
+    """Pillow's reason, without the name of the file or of the buffer that it had."""
+    unknown = isinstance(error, UnidentifiedImageError)
+    return "in no format that Pillow knows" if unknown else str(error)
 
 
 def _rgb(picture: Image.Image, path: Path) -> NDArray[np.uint8]:
@@ -97,7 +103,7 @@ def read_numbers(path: Path) -> NDArray[np.integer]:
                 )
             numbers = np.asarray(picture)
     except _UNREADABLE as error:
-        raise TrainError(f"{path}: cannot be read as a picture ({error})") from error
+        raise TrainError(f"{path}: cannot be read as a picture ({_why(error)})") from error
     return numbers.astype(np.uint8) if numbers.dtype == bool else numbers
 
 

@@ -32,7 +32,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         content = json.loads(path.read_text("utf-8-sig"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise TrainError(f"{path}: cannot be read as JSON ({error})") from error
     if not isinstance(content, dict) or not isinstance(content.get("shapes"), list):
         raise TrainError(f"{path}: not a file of labelme (it has no list of shapes)")
@@ -107,6 +107,7 @@ def draw_shape(labels: Image.Image, shape: dict[str, Any], value: int, path: Pat
         raise TrainError(
             f"{path}: a {kind} ({shape['label']}) has {len(points)} points, needs {needed[kind]}"
         )
+    _require_inside(labels, points, f"{path}: a {kind} ({shape['label']})", kind)
     draw = ImageDraw.Draw(labels)
     (x0, y0), (x1, y1) = points[0], points[-1]
     if kind == "circle":
@@ -123,6 +124,28 @@ def draw_shape(labels: Image.Image, shape: dict[str, Any], value: int, path: Pat
         _paste_mask(labels, shape, value, path)
     else:
         draw.polygon(points, outline=value, fill=value)
+
+
+def _require_inside(
+    labels: Image.Image, points: list[tuple[float, float]], what: str, kind: str
+) -> None:
+    """Refuse a shape of which nothing would be seen; what merely hangs over is cut off.
+
+    Raises:
+        TrainError: it lies beside the picture.
+    """
+    (x0, y0), (x1, y1) = points[0], points[-1]
+    reach = math.hypot(x0 - x1, y0 - y1) if kind == "circle" else 0.0
+    centre = points[:1] if kind == "circle" else points
+    beside = any(
+        max(values) + reach < 0 or min(values) - reach > side
+        for values, side in zip(zip(*centre, strict=True), labels.size, strict=True)
+    )
+    if beside:
+        raise TrainError(
+            f"{what} lies beside the picture of {labels.width}x{labels.height}; was the picture "
+            "resized after it was labelled?"
+        )
 
 
 def _disc(draw: ImageDraw.ImageDraw, x: float, y: float, radius: float, value: int) -> None:

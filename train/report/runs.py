@@ -104,6 +104,9 @@ def read_run(argument: str) -> Run:
             f"{place}: neither {LOG} nor {BEST} in it; give a folder that training wrote (--out)"
         )
     checkpoint = load_checkpoint(best) if best.is_file() else None
+    rows = read_log(log) if log.is_file() else ()
+    if checkpoint is None and not rows:
+        raise TrainError(f"{log}: no epoch has ended yet; let the run go on, then report it")
     recipe = _read_json(place / "recipe.json")
     return Run(
         name=name or place.resolve().name,
@@ -112,7 +115,7 @@ def read_run(argument: str) -> Run:
         recipe=recipe or (checkpoint.recipe.as_dict() if checkpoint else {}),
         environment=_read_json(place / "environment.json"),
         classes=checkpoint.classes if checkpoint else None,
-        rows=read_log(log) if log.is_file() else (),
+        rows=rows,
         steps=read_steps(place / STEPS) if (place / STEPS).is_file() else NO_STEPS,
     )
 

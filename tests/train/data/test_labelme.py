@@ -179,3 +179,23 @@ def test_files_that_are_not_labelmes(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(TrainError, match="empty: no JSON files of labelme"):
         open_dataset("labelme", tmp_path / "empty", "train")
+
+
+def test_shapes_beside_the_picture_are_refused_and_others_cut_off(tmp_path: Path) -> None:
+    half = drawn(tmp_path, "polygon", [(-50, -50), (29.4, -50), (29.4, 500), (-50, 500)])
+    assert half[:, :30].all()
+    assert not half[:, 30:].any()
+    assert drawn(tmp_path, "circle", [(-5, 20), (5, 20)]).any()
+    for kind, points in (
+        ("polygon", [(61, 0), (90, 0), (90, 30)]),
+        ("rectangle", [(0, -9), (60, -2)]),
+        ("circle", [(-20, 20), (-10, 20)]),
+    ):
+        with pytest.raises(TrainError, match=r"one\.json: a .*beside the picture of 60x40; was"):
+            drawn(tmp_path, kind, points)
+
+
+def test_json_nested_beyond_reason(tmp_path: Path) -> None:
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    with pytest.raises(TrainError, match=r"deep\.json: cannot be read as JSON"):
+        ShapeLabels(("a",))(tmp_path / "deep.json")
