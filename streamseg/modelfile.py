@@ -87,7 +87,8 @@ class ModelHeader:
 
 def builtin_models() -> list[str]:
     """Names of the model files that come with the package."""
-    return sorted(path.stem for path in MODELS_DIR.glob("*.onnx"))
+    # A dot within the name marks what stands beside a model: its graph in another precision.
+    return sorted(path.stem for path in MODELS_DIR.glob("*.onnx") if "." not in path.stem)
 
 
 def find_model(model: str | Path) -> Path:

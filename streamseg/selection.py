@@ -1,13 +1,15 @@
 """Which engine runs here: looks into the cache, builds what pays, falls back, and says why.
 
-``auto`` takes the fastest that works: a proven engine of the cache that beat ONNX Runtime in fp32;
-else an engine built now, where TensorRT runs; else ONNX Runtime, which every machine has.
+``auto`` takes the fastest that works: a proven engine of the cache that beat what ONNX Runtime does
+without one; else an engine built now, where TensorRT runs; else ONNX Runtime, which every machine
+has: in int8 if that stands beside the model file and pays on this processor, else in fp32.
 An engine whose key does not match this machine is never handed to its backend.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -24,10 +26,12 @@ from streamseg.candidates import (
     default_precision,
     find_candidates,
 )
+from streamseg.companion import SPEEDUP, find_companion, pays_here
 from streamseg.engine import Engine, cpu_threads
 from streamseg.enginekey import EngineKey
-from streamseg.errors import CacheError, EngineError, StreamsegError, UsageError
+from streamseg.errors import CacheError, EngineError, ModelError, StreamsegError, UsageError
 from streamseg.gate import GateError
+from streamseg.modelfile import ModelHeader
 from streamseg.smallerbatch import SmallerBatches
 
 
@@ -85,17 +89,45 @@ class Selector:
 
     def onnxruntime(self, reason: str) -> Chosen:
         """The model file as it is."""
+        engine = self._session(self.wanted.model, self.wanted.header)
+        return Chosen(engine=engine, precision="fp32", reason=reason)
+
+    def companion(self) -> Chosen | None:
+        """The int8 graph beside the model file, where it pays or is asked for; None if not."""
+        found = self._beside
+        if found is None:
+            return None
+        try:
+            engine = self._session(*found)
+        except ModelError as error:
+            self.watcher.notice(f"int8 is not used: {error}")
+            return None
+        asked = self.wanted.precision == "int8"
+        reason = "asked for" if asked else "this processor multiplies int8 faster than fp32"
+        return Chosen(engine=engine, precision="int8", reason=reason)
+
+    @cached_property
+    def _beside(self) -> tuple[Path, ModelHeader] | None:
+        precision = self.wanted.precision
+        if precision != "int8" and (precision is not None or not pays_here()):
+            return None
+        try:
+            return find_companion(self.wanted.model, self.wanted.header)
+        except ModelError as error:
+            self.watcher.notice(f"int8 is not used: {error}")
+            return None
+
+    def _session(self, path: Path, header: ModelHeader) -> Engine:
         from streamseg.backends.onnxruntime import OnnxRuntimeEngine
 
         wanted = self.wanted
-        engine = OnnxRuntimeEngine(
-            wanted.model,
-            wanted.header,
+        return OnnxRuntimeEngine(
+            path,
+            header,
             threads=wanted.threads or cpu_threads(),
             batch=wanted.batch,
             low_latency=wanted.low_latency,
         )
-        return Chosen(engine=engine, precision="fp32", reason=reason)
 
     def incumbent(self, key: EngineKey) -> tuple[str, Engine] | None:
         """The engine that one of this key would replace, with its name; None for ONNX Runtime.
@@ -107,24 +139,29 @@ class Selector:
             # Against itself, built anew, an engine would win every second time.
             if candidate.invalid is None and candidate.speedup > 1 and candidate.key != key:
                 return f"{candidate.title} ({candidate.path.name})", self._open(candidate).engine
+        if (key.backend, key.config.precision) != ("onnxruntime", "int8"):
+            beside = self.companion()
+            if beside is not None:
+                return "ONNX Runtime int8", beside.engine
         return None
 
     def _auto(self) -> Chosen:
         reason = "no faster engine is built"
+        to_beat = SPEEDUP if self._beside else 1.0
         try:
             found = find_candidates(self.wanted, self.cache, self.machine)
         except CacheError as error:
             self.watcher.notice(f"engines of the cache are not used: {error}")
-            return self.onnxruntime("the cache of engines cannot be used")
+            return self.companion() or self.onnxruntime("the cache of engines cannot be used")
         for candidate in found:
-            if candidate.invalid is None and candidate.speedup <= 1:
+            if candidate.invalid is None and candidate.speedup <= to_beat:
                 reason = f"faster than the engines that are built, {candidate.title} among them"
                 continue
             chosen = self._try(candidate)
             if chosen is not None:
                 return chosen
             reason = f"{candidate.title}: {candidate.invalid or 'could not be used'}"
-        return self._built_now() or self.onnxruntime(reason)
+        return self._built_now() or self.companion() or self.onnxruntime(reason)
 
     def _try(self, candidate: Candidate) -> Chosen | None:
         """Open a candidate, rebuilt if it must be; None, and a line, if that does not work."""
@@ -166,6 +203,8 @@ class Selector:
                 return self._rebuild(candidate, allow_slower=True)
             self._say_not_used(candidate)
             return self.onnxruntime(f"{candidate.title}: {candidate.invalid}")
+        if backend == "onnxruntime" and (beside := self.companion()) is not None:
+            return beside
         width, height = self.wanted.size
         if not self.wanted.build:
             text = f"no {TITLES[backend]} engine for {width}x{height} is built"

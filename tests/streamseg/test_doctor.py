@@ -99,7 +99,7 @@ def test_a_backend_that_is_too_old_for_the_driver_is_said(
     monkeypatch.setattr(fake_backend, "behaviour", Behaviour(environment=error))
     findings = examine({"TensorRT": PROBES["TensorRT"]})
     assert findings.items[0].text == f"broken: OSError: {error}"
-    assert "ONNX Runtime fp32" in findings.will_use
+    assert "ONNX Runtime" in findings.will_use
     assert "the driver 470 is too old" in findings.will_use
     assert findings.advice[0].startswith("repair TensorRT: ")
 
@@ -110,7 +110,7 @@ def test_a_cache_of_somebody_else_is_said(monkeypatch: pytest.MonkeyPatch, tmp_p
     findings = examine({"engine cache": PROBES["engine cache"]})
     assert findings.state("engine cache") == "broken"
     assert "other users can write there" in findings.items[0].text
-    assert "ONNX Runtime fp32" in findings.will_use
+    assert "ONNX Runtime" in findings.will_use
 
 
 def test_a_gpu_without_tensorrt_gets_advice() -> None:
@@ -140,3 +140,15 @@ def test_lines_are_marked_by_state() -> None:
         "auto will use: A",
         "to go faster: more A",
     ]
+
+
+@pytest.mark.parametrize("used", [True, False])
+def test_int8_beside_the_model_is_said_or_advised(
+    used: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("STREAMSEG_CACHE", str(tmp_path / "none"))
+    monkeypatch.setattr(doctor, "_int8_is_used", lambda: used)
+    monkeypatch.setattr(doctor, "has_fast_int8", lambda _: True)
+    findings = examine({})
+    assert findings.will_use.startswith("ONNX Runtime int8" if used else "ONNX Runtime fp32")
+    assert any("--precision int8" in line for line in findings.advice) is not used

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from streamseg.buildrequest import Watcher
 from streamseg.cache import EngineCache
 from streamseg.candidates import Wanted
 from streamseg.choice import choose_engine, size_matters
+from streamseg.companion import companion_path
 from streamseg.enginefile import EngineHeader
 from streamseg.enginekey import EngineKey, file_sha256
 from streamseg.errors import EngineError, UsageError
@@ -348,3 +350,69 @@ def test_the_incumbent_is_the_fastest_other_engine(run: Run) -> None:
     itself_left_out = selector.incumbent(key)
     assert itself_left_out is not None
     assert itself_left_out[0].startswith("TensorRT fp16")
+
+
+@pytest.fixture
+def with_int8(model: Path, tmp_path: Path, behaviour: Behaviour) -> Run:
+    """A model with an int8 graph beside it (the same graph: what it computes is not the point)."""
+    own = tmp_path / "model" / "toy.onnx"
+    own.parent.mkdir()
+    shutil.copy(model, own)
+    shutil.copy(model, companion_path(own))
+    return Run(own, tmp_path)
+
+
+@pytest.mark.parametrize("pays", [True, False])
+def test_auto_takes_int8_beside_the_model_where_it_pays(
+    with_int8: Run, pays: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamseg.selection.pays_here", lambda: pays)
+    chosen = with_int8.choose()
+    assert is_onnxruntime(chosen)
+    assert chosen.precision == ("int8" if pays else "fp32")
+    assert chosen.engine.spec.path.name == ("toy.int8.onnx" if pays else "toy.onnx")
+    assert with_int8.choose(precision="fp32").precision == "fp32"
+    assert with_int8.choose(backend="onnxruntime").precision == "fp32"
+    for backend in ("auto", "onnxruntime"):
+        asked = with_int8.choose(backend=backend, precision="int8", build=backend == "auto")
+        assert (asked.precision, asked.reason) == ("int8", "asked for")
+    assert with_int8.notices == []
+
+
+def test_an_engine_must_beat_int8_where_that_pays(
+    with_int8: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamseg.selection.pays_here", lambda: True)
+    with_int8.store(speedup=1.3)
+    assert with_int8.choose().precision == "int8"
+    with_int8.store(speedup=4.0, precision="fp16")
+    assert with_int8.choose().precision == "fp16"
+
+
+def test_a_new_engine_is_measured_against_int8_where_that_pays(
+    with_int8: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamseg.selection.pays_here", lambda: True)
+    selector = Selector(
+        Wanted(model=with_int8.model, header=toy_header(), size=(96, 64)), cache=with_int8.cache
+    )
+    key = with_int8.cache.load(with_int8.store())[0].key
+    with_int8.cache.remove(with_int8.store())
+    found = selector.incumbent(key)
+    assert found is not None
+    title, engine = found
+    with engine:
+        assert (title, engine.spec.path.name) == ("ONNX Runtime int8", "toy.int8.onnx")
+    itself = replace(key, backend="onnxruntime", config=replace(key.config, precision="int8"))
+    assert selector.incumbent(itself) is None
+
+
+def test_a_broken_int8_graph_is_named_once_and_fp32_runs(
+    with_int8: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamseg.selection.pays_here", lambda: True)
+    companion_path(with_int8.model).write_bytes(b"")
+    assert with_int8.choose().precision == "fp32"
+    (notice,) = with_int8.notices
+    assert notice.startswith("int8 is not used: ")
+    assert "toy.int8.onnx: not an ONNX file, or a truncated one" in notice

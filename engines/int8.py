@@ -1,0 +1,152 @@
+"""Model file to the int8 graph that stands beside it, compared with it on labelled pictures.
+
+The graph itself is `streamseg.precision`'s. Knows nothing about command lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+from engines.errors import EngineBuildError
+from streamseg.companion import companion_path
+from streamseg.engine import Engine, open_engine
+from streamseg.modelfile import HEADER_KEY, ModelHeader, read_header
+from streamseg.precision import convert
+from streamseg.precision.calibration import calibration_frames
+from train.data import LAYOUTS, open_dataset
+from train.evaluate import to_network, to_picture
+from train.metrics import ConfusionMatrix
+
+REQUIRED_AGREEMENT = 0.99
+"""Share of pixels on which int8 must say what fp32 says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Int8Result:
+    """What was written and what it is worth; shares are in 0..1."""
+
+    path: Path
+    pictures: int
+    agreement: float
+    """Share of pixels with fp32's label, over the validation split."""
+    miou: float
+    fp32_miou: float
+
+
+def write_int8(
+    model: Path,
+    data: Path,
+    *,
+    layout: str,
+    calibration: Path | None = None,
+    count: int = 32,
+    overwrite: bool = False,
+    progress: Callable[[Iterator[Any], int], Iterator[Any]] = lambda samples, _: samples,
+) -> Int8Result:
+    """Calibrate, quantise, compare with the fp32 file, and keep the graph beside it.
+
+    Args:
+        model: model file in fp32.
+        data: data folder; its validation split is what both are measured on.
+        layout: how the folder is laid out, see `train.data.LAYOUTS`.
+        calibration: folder of pictures or a video; None takes the training split's pictures.
+        count: pictures to calibrate with.
+        overwrite: replace an int8 graph that is there.
+        progress: wraps the iteration over the validation split.
+
+    Raises:
+        EngineBuildError: it exists, or fewer than 99 % of the labels are fp32's; nothing was kept.
+        StreamsegError, TrainError: the model, the pictures or the data cannot be read.
+    """
+    header = read_header(model)
+    target = companion_path(model)
+    if target.exists() and not overwrite:
+        raise EngineBuildError(f"{target}: exists already; use --overwrite to replace it")
+    if layout not in LAYOUTS:
+        raise EngineBuildError(f"unknown layout {layout!r}; known: {', '.join(sorted(LAYOUTS))}")
+    validation = open_dataset(layout, data, "val")
+    frames = _calibration(header, data, layout, calibration, count)
+    partial = target.with_name(f".{target.name}.part")
+    try:
+        convert(model, "int8", calibration=frames, out=partial, scheme="cpu")
+        with (
+            open_engine(model, backend="onnxruntime", precision="fp32") as reference,
+            open_engine(partial, backend="onnxruntime", precision="fp32") as engine,
+        ):
+            result, accuracy = _compare(reference, engine, validation, target, progress)
+        if result.agreement < REQUIRED_AGREEMENT:
+            raise EngineBuildError(
+                f"{target}: was not kept, {100 * result.agreement:.2f} % of its labels are fp32's "
+                f"and {100 * REQUIRED_AGREEMENT:.0f} % are required; calibrate with pictures like "
+                "those to come, or with more (--count)"
+            )
+        _put_header(partial, replace(header, accuracy=accuracy))
+        partial.replace(target)
+    except OSError as error:
+        raise EngineBuildError(f"{target}: cannot be written ({error.strerror})") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return result
+
+
+def _calibration(
+    header: ModelHeader, data: Path, layout: str, source: Path | None, count: int
+) -> list[Any]:
+    if source is not None:
+        return list(calibration_frames(source, size=header.default_size, count=count))
+    training = open_dataset(layout, data, "train")
+    width, height = header.default_size
+    wanted = {index * len(training) // count for index in range(count)}
+    return [
+        to_network(picture, (height, width))[None]
+        for index, (picture, _) in enumerate(training.pairs())
+        if index in wanted
+    ]
+
+
+def _compare(
+    reference: Engine,
+    engine: Engine,
+    validation: Any,
+    target: Path,
+    progress: Callable[[Iterator[Any], int], Iterator[Any]],
+) -> tuple[Int8Result, dict[str, Any]]:
+    names = reference.spec.model.classes.names
+    matrices = ConfusionMatrix(len(names)), ConfusionMatrix(len(names))
+    equal: list[float] = []
+    for picture, truth in progress(iter(validation.pairs()), len(validation)):
+        frames = to_network(picture)[None]
+        both = [one.infer(frames)[0] for one in (reference, engine)]
+        equal.append(float(np.mean(both[0] == both[1])))
+        for matrix, labels in zip(matrices, both, strict=True):
+            matrix.update(truth, to_picture(labels, *truth.shape))
+    fp32, int8 = (matrix.scores() for matrix in matrices)
+    result = Int8Result(
+        path=target,
+        pictures=len(equal),
+        agreement=float(np.mean(equal)),
+        miou=int8.miou,
+        fp32_miou=fp32.miou,
+    )
+    accuracy = {
+        "measured_on": "this file",
+        "split": "val",
+        "pictures": len(equal),
+        **int8.as_dict(names),
+        "agreement_with_fp32": result.agreement,
+    }
+    return result, accuracy
+
+
+def _put_header(path: Path, header: ModelHeader) -> None:
+    graph = onnx.load(str(path))
+    for item in graph.metadata_props:
+        if item.key == HEADER_KEY:
+            item.value = header.to_json()
+    path.write_bytes(graph.SerializeToString(deterministic=True))
