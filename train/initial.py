@@ -68,9 +68,27 @@ def _with_shared_classes(
     return result
 
 
+def _with_own_auxiliary(
+    loaded: dict[str, Tensor], own: dict[str, Tensor]
+) -> tuple[dict[str, Tensor], str]:
+    """Weights whose auxiliary head is there if the network has one, and what was done about it.
+
+    It serves training alone, and recipes that share a network may differ in it.
+    """
+    theirs, ours = (any(k.startswith("auxiliary.") for k in keys) for keys in (loaded, own))
+    if theirs == ours:
+        return loaded, ""
+    kept = {k: v for k, v in loaded.items() if not k.startswith("auxiliary.")}
+    if theirs:
+        return kept, " without its auxiliary head"
+    mine = {k: v for k, v in own.items() if k.startswith("auxiliary.")}
+    return kept | mine, " with a new auxiliary head"
+
+
 def _load_whole(model: Segmenter, path: Path, classes: Palette) -> str:
     saved = load_checkpoint(path)
-    loaded, own = part(saved.tensors, "model"), model.state_dict()
+    own = model.state_dict()
+    loaded, about = _with_own_auxiliary(part(saved.tensors, "model"), own)
     same = saved.classes.names == classes.names
     axes = {} if same else class_axes(model.spec)
     odd = [key for key in own if key not in loaded] + [key for key in loaded if key not in own]
@@ -85,14 +103,15 @@ def _load_whole(model: Segmenter, path: Path, classes: Palette) -> str:
             f"(first: {odd[0]}); give --init a checkpoint of the same network"
         )
     for key, axis in axes.items():
-        loaded[key] = _with_shared_classes(own[key], loaded[key], axis, classes, saved.classes)
+        if loaded[key] is not own[key]:  # a new auxiliary head has nothing to take over
+            loaded[key] = _with_shared_classes(own[key], loaded[key], axis, classes, saved.classes)
     model.load_state_dict(loaded)
     if same:
-        return f"starting from the whole network of {path}"
+        return f"starting from the whole network of {path}{about}"
     kept = [name for name in classes.names if name in saved.classes.names]
     return (
-        f"starting from the network of {path}; its classifier is replaced: {len(classes)} classes "
-        f"for {len(saved.classes)}, kept by name: {', '.join(kept) or 'none'}"
+        f"starting from the network of {path}{about}; its classifier is replaced: "
+        f"{len(classes)} classes for {len(saved.classes)}, kept by name: {', '.join(kept) or 'none'}"
     )
 
 

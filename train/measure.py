@@ -146,8 +146,8 @@ def predictor(
     verb = "need" if len(needed) > 1 or needed == ["several --scales"] else "needs"
     if score is None and needed:
         raise ValueError(
-            f"{' and '.join(needed)} {verb} the network's scores, and a model file gives labels only "
-            "(its argmax is inside); evaluate the checkpoint that it was exported from"
+            f"{' and '.join(needed)} {verb} the network's scores, and a model file gives labels "
+            "only (its argmax is inside); evaluate the checkpoint that it was exported from"
         )
     return plain if score is None or (views.plain and protocol.crf is None) else full
 

@@ -75,6 +75,33 @@ def test_as_many_classes_of_other_names_are_another_class_list(
     assert not torch.equal(model.classifier.weight[1:], old.classifier.weight[1:])
 
 
+@pytest.mark.parametrize("palette", [OLD, NEW], ids=["same classes", "others"])
+def test_an_auxiliary_head_may_come_or_go(
+    tmp_path: Path, saved: tuple[Path, Segmenter], palette: Palette
+) -> None:
+    """From a VOC run with one to a recipe without, as for report 003; and back."""
+    path, old = saved
+    bare = dataclasses.replace(SPEC, auxiliary=False)
+    model = network(len(palette), seed=2, spec=bare)
+    assert " without its auxiliary head" in initialise(model, path, palette)
+    kept = "head.fuse.0.weight"
+    assert torch.equal(model.state_dict()[kept], old.state_dict()[kept])
+    many = Palette(
+        names=tuple(f"class {i}" for i in range(20)), colours=tuple((i, i, i) for i in range(20))
+    )
+    source = network(20, seed=3, spec=bare)
+    tensors = {f"model.{k}": v for k, v in source.state_dict().items()}
+    recipe = dataclasses.replace(tiny_recipe(), model=dataclasses.replace(bare, classes=20))
+    other = tmp_path / "bare.safetensors"
+    save_checkpoint(
+        other, Checkpoint(recipe=recipe, classes=many, epoch=1, metrics={}, tensors=tensors)
+    )
+    back = network(len(palette), seed=4)
+    own = back.state_dict()["auxiliary.2.weight"].clone()
+    assert " with a new auxiliary head" in initialise(back, other, palette)
+    assert torch.equal(back.state_dict()["auxiliary.2.weight"], own)
+
+
 def test_a_checkpoint_of_another_network(saved: tuple[Path, Segmenter]) -> None:
     model = network(3, seed=2, spec=dataclasses.replace(SPEC, head_channels=16))
     with pytest.raises(TrainError, match=r"another network than the recipe's \[model\]"):

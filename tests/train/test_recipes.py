@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from tests.train.data.drawn_layouts import (
     draw_voc,
     draw_voc_aug,
 )
+from train.eval import Size
 from train.loop import Trainer
 from train.models import build_model
 from train.recipe import Recipe, load_recipe
@@ -55,7 +57,26 @@ def test_every_report_has_its_experiments() -> None:
     counts = dict.fromkeys(("000", "001", "002", "003", "004"), 0)
     for path in REPORTS:
         counts[path.name[:3]] += 1
-    assert counts == {"000": 11, "001": 2, "002": 3, "003": 2, "004": 3}
+    assert counts == {"000": 11, "001": 2, "002": 4, "003": 2, "004": 3}
+
+
+def test_the_page_lists_them_all() -> None:
+    page = (RECIPES.parents[1] / "docs" / "training.md").read_text()
+    assert [path.stem for path in REPORTS if f"`{path.stem}`" not in page] == []
+
+
+def test_the_commands_in_their_comments_are_taken() -> None:
+    """What a recipe tells people to type must not be refused: sizes are multiples of 32."""
+    found = [
+        word
+        for path in REPORTS
+        for line in path.read_text().splitlines()
+        for option, word in pairwise(line.replace(",", " ").replace(";", " ").split())
+        if option == "--size"
+    ]
+    assert len(found) >= 5
+    for size in found:
+        Size().convert(size.rstrip("."), None, None)
 
 
 @pytest.mark.parametrize("path", REPORTS, ids=lambda path: path.stem)

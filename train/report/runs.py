@@ -104,10 +104,10 @@ def read_run(argument: str) -> Run:
             f"{place}: neither {LOG} nor {BEST} in it; give a folder that training wrote (--out)"
         )
     checkpoint = load_checkpoint(best) if best.is_file() else None
+    recipe = _read_json(place / "recipe.json")
     rows = read_log(log) if log.is_file() else ()
     if checkpoint is None and not rows:
         raise TrainError(f"{log}: no epoch has ended yet; let the run go on, then report it")
-    recipe = _read_json(place / "recipe.json")
     return Run(
         name=name or place.resolve().name,
         place=place,

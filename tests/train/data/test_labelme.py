@@ -186,11 +186,12 @@ def test_shapes_beside_the_picture_are_refused_and_others_cut_off(tmp_path: Path
     assert half[:, :30].all()
     assert not half[:, 30:].any()
     assert drawn(tmp_path, "circle", [(-5, 20), (5, 20)]).any()
-    for kind, points in (
+    cases: list[tuple[str, Points]] = [
         ("polygon", [(61, 0), (90, 0), (90, 30)]),
         ("rectangle", [(0, -9), (60, -2)]),
         ("circle", [(-20, 20), (-10, 20)]),
-    ):
+    ]
+    for kind, points in cases:
         with pytest.raises(TrainError, match=r"one\.json: a .*beside the picture of 60x40; was"):
             drawn(tmp_path, kind, points)
 

@@ -90,6 +90,12 @@ def test_what_is_no_run(tmp_path: Path, runs: tuple[Path, Path]) -> None:
         read_run(str(tmp_path))
 
 
+def test_a_run_in_its_first_epoch(tmp_path: Path) -> None:
+    write(tmp_path / "log.csv", "epoch,step,loss,seconds,lr\n")
+    with pytest.raises(TrainError, match=r"log\.csv: no epoch has ended yet; let the run go on"):
+        read_run(str(tmp_path))
+
+
 def test_an_evaluation_is_counted_again_from_its_matrix(tmp_path: Path) -> None:
     values = evaluation("m").as_json()
     values["scores"]["miou"] = 0.99  # as an older version, with another definition, might say
