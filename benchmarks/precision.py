@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from benchmarks.machine import median, print_result
 from streamseg.backends.onnxruntime import OnnxRuntimeEngine
+from streamseg.companion import companion_path
 from streamseg.engine import Engine
 from streamseg.modelfile import find_model, read_header
 from streamseg.netsize import parse_frame_size
@@ -86,6 +87,9 @@ def make_files(
     """fp32 first, then what is made of it."""
     made = [contender("fp32", model)]
     made.append(contender("fp16", convert(model, "fp16", out=folder / "fp16.onnx")))
+    beside = companion_path(model)
+    if beside.is_file():
+        made.append(contender("int8 beside the model", beside))
     kinds: list[tuple[Scheme, Method]] = [("cpu", "mse"), ("portable", "mse")]
     if methods:
         kinds += [("cpu", method) for method in get_args(Method) if method != "mse"]

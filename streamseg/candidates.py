@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -68,9 +69,16 @@ def invalid_here(key: EngineKey, machine: Machine) -> str | None:
 
 
 def find_candidates(
-    wanted: Wanted, cache: EngineCache, machine: Machine, backend: str | None = None
+    wanted: Wanted,
+    cache: EngineCache,
+    machine: Machine,
+    backend: str | None = None,
+    *,
+    unreadable: Callable[[CacheEntry], None] = lambda _: None,
 ) -> list[Candidate]:
     """Engine files of the wanted model, precision and size, valid ones and fast ones first.
+
+    `unreadable` is called with every file that cannot be read: whose it was, nobody knows.
 
     Raises:
         CacheError: the cache cannot be used.
@@ -78,6 +86,9 @@ def find_candidates(
     entries = cache.entries()
     if not entries:
         return []
+    for entry in entries:
+        if entry.header is None:
+            unreadable(entry)
     model = file_sha256(wanted.model)
     found = [
         _candidate(wanted.model, entry.path, header, machine)

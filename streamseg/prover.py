@@ -106,14 +106,14 @@ class Prover:
                 title, opened = incumbent
                 stack.enter_context(opened)
                 runners.append(Runner(name=title, engine=opened, batches=(opened.spec.batch,)))
-            self.watcher.progress("timing", 0, 1)
+            self.watcher.progress("timing", 0, 0)
             reference_speed, speed, *replaced = time_engines(
                 runners,
                 pictures.frames_NHWC,
                 round_seconds=self.round_seconds,
                 notice=self.watcher.notice,
+                progress=lambda done, rounds: self.watcher.progress("timing", done, rounds),
             )
-            self.watcher.progress("timing", 1, 1)
         proof = Proof(
             agreement=agreement,
             speed=speed,

@@ -17,7 +17,7 @@ from streamseg.backends.base import BuildConfig, Precision, Profile
 from streamseg.backends.names import TITLES, Machine, find_backend
 from streamseg.build import Builder
 from streamseg.buildrequest import BuildRequest, Watcher
-from streamseg.cache import EngineCache
+from streamseg.cache import CacheEntry, EngineCache
 from streamseg.candidates import (
     Candidate,
     Wanted,
@@ -29,7 +29,15 @@ from streamseg.candidates import (
 from streamseg.companion import SPEEDUP, find_companion, pays_here
 from streamseg.engine import Engine, cpu_threads
 from streamseg.enginekey import EngineKey
-from streamseg.errors import CacheError, EngineError, ModelError, StreamsegError, UsageError
+from streamseg.errors import (
+    CacheError,
+    EngineError,
+    EngineFileError,
+    ModelError,
+    StreamsegError,
+    UsageError,
+    is_out_of_memory,
+)
 from streamseg.gate import GateError
 from streamseg.modelfile import ModelHeader
 from streamseg.smallerbatch import SmallerBatches
@@ -149,10 +157,10 @@ class Selector:
         reason = "no faster engine is built"
         to_beat = SPEEDUP if self._beside else 1.0
         try:
-            found = find_candidates(self.wanted, self.cache, self.machine)
+            found = self._candidates()
         except CacheError as error:
             self.watcher.notice(f"engines of the cache are not used: {error}")
-            return self.companion() or self.onnxruntime("the cache of engines cannot be used")
+            return self._unbuilt("the cache of engines cannot be used")
         for candidate in found:
             if candidate.invalid is None and candidate.speedup <= to_beat:
                 reason = f"faster than the engines that are built, {candidate.title} among them"
@@ -161,13 +169,39 @@ class Selector:
             if chosen is not None:
                 return chosen
             reason = f"{candidate.title}: {candidate.invalid or 'could not be used'}"
-        return self._built_now() or self.companion() or self.onnxruntime(reason)
+        return self._built_now() or self._unbuilt(reason)
+
+    def _unbuilt(self, reason: str) -> Chosen:
+        """What runs without an engine; a line if that is not the precision asked for."""
+        chosen, precision = self.companion() or self.onnxruntime(reason), self.wanted.precision
+        if precision not in (None, chosen.precision):
+            width, height = self.wanted.size
+            self.watcher.notice(
+                f"no {precision} engine for {width}x{height} is built: ONNX Runtime "
+                f"{chosen.precision} is used; 'streamseg build-engine --precision {precision} "
+                f"--size {width}x{height}' tries to build one"
+            )
+        return chosen
+
+    def _candidates(self, backend: str | None = None) -> list[Candidate]:
+        """Engine files that answer the run; a line if the cache has some that cannot be read."""
+        broken: list[CacheEntry] = []
+        found = find_candidates(
+            self.wanted, self.cache, self.machine, backend, unreadable=broken.append
+        )
+        if broken:
+            more = f" and {len(broken) - 1} more" if len(broken) > 1 else ""
+            self.watcher.notice(
+                f"{broken[0].path}{more} cannot be used: {broken[0].problem} "
+                "('streamseg engines' lists, 'streamseg engines --prune' removes them)"
+            )
+        return found
 
     def _try(self, candidate: Candidate) -> Chosen | None:
         """Open a candidate, rebuilt if it must be; None, and a line, if that does not work."""
         try:
             if candidate.invalid is None:
-                return self._open(candidate)
+                return self._open_or_rebuild(candidate, allow_slower=False)
             if candidate.impossible:
                 return None  # an engine for another machine that shares this cache
             if not self.wanted.build:
@@ -181,6 +215,20 @@ class Selector:
             self.watcher.notice(f"the {candidate.title} engine is not used: {error}")
         return None
 
+    def _open_or_rebuild(self, candidate: Candidate, *, allow_slower: bool) -> Chosen:
+        """Open a valid candidate; built anew if its file is damaged or its backend refuses it.
+
+        Raises:
+            StreamsegError: it is, and may not or cannot be built.
+        """
+        try:
+            return self._open(candidate)
+        except EngineError as error:
+            if not self.wanted.build or is_out_of_memory(error):
+                raise
+            self.watcher.notice(f"{error}: building it anew")
+            return self._rebuild(candidate, allow_slower=allow_slower)
+
     def _say_not_used(self, candidate: Candidate) -> None:
         self.watcher.notice(
             f"the {candidate.title} engine is not used and, with --no-build, not built anew: "
@@ -188,28 +236,26 @@ class Selector:
         )
 
     def _named(self, backend: str) -> Chosen:
-        for candidate in find_candidates(self.wanted, self.cache, self.machine, backend):
+        for candidate in self._candidates(backend):
             if candidate.invalid is None:
                 try:
-                    return self._open(candidate)
-                except EngineError as error:
-                    if not self.wanted.build:
-                        raise
-                    self.watcher.notice(f"{error}: building it anew")
-                return self._rebuild(candidate, allow_slower=True)
+                    return self._open_or_rebuild(candidate, allow_slower=True)
+                except EngineFileError as error:
+                    self.watcher.notice(f"{error}: ONNX Runtime is used (--no-build)")
+                    return self._unbuilt(f"{candidate.title}: its file cannot be used")
             if candidate.impossible:
                 raise EngineError(candidate.invalid)
             if self.wanted.build:
                 return self._rebuild(candidate, allow_slower=True)
             self._say_not_used(candidate)
-            return self.onnxruntime(f"{candidate.title}: {candidate.invalid}")
+            return self._unbuilt(f"{candidate.title}: {candidate.invalid}")
         if backend == "onnxruntime" and (beside := self.companion()) is not None:
             return beside
         width, height = self.wanted.size
         if not self.wanted.build:
             text = f"no {TITLES[backend]} engine for {width}x{height} is built"
             self.watcher.notice(f"{text}: ONNX Runtime is used (--no-build)")
-            return self.onnxruntime(text)
+            return self.companion() or self.onnxruntime(text)
         precision = self.wanted.precision or default_precision(backend, self.machine)
         if precision == "int8":
             raise UsageError(

@@ -71,10 +71,12 @@ def time_engines(
     rounds: int = _ROUNDS,
     round_seconds: float = _ROUND_SECONDS,
     notice: Callable[[str], None] = lambda _: None,
+    progress: Callable[[int, int], None] = lambda *_: None,
 ) -> list[Speed]:
     """Time engines in turns on the same frames (repeated where a batch is larger).
 
     A batch the device has no memory for is left out, with all larger ones, and `notice` says so.
+    `progress` is told which round of how many is done.
 
     Raises:
         DeviceMemoryError: an engine cannot take even its smallest batch.
@@ -85,11 +87,12 @@ def time_engines(
         fitting += [(runner, batch) for batch in _warm_up(runner, frames_NHWC, notice)]
     calls: list[list[float]] = [[] for _ in fitting]
     rates: list[list[float]] = [[] for _ in fitting]
-    for _ in range(rounds):
+    for number in range(rounds):
         for index, (runner, batch) in enumerate(fitting):
             durations, seconds = _one_round(runner.engine, batch, round_seconds)
             calls[index] += durations
             rates[index].append(len(durations) * len(batch) / seconds)
+        progress(number + 1, rounds)
     timings: dict[int, list[Timing]] = {id(runner): [] for runner in runners}
     for index, (runner, batch) in enumerate(fitting):
         timings[id(runner)].append(

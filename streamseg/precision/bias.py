@@ -26,6 +26,7 @@ FRAMES = 12
 """Means settle quickly: more frames change the third digit of the agreement."""
 
 _ACTIVATIONS = ("Clip", "Relu")
+_PHASE = "correcting biases"
 
 
 def correct_biases(
@@ -53,7 +54,10 @@ def correct_biases(
         progress: called as ``(phase, done, total)``.
     """
     chosen = linear_layers(model, layers)
-    wanted = [_means(model, node.output[0], frames) for node in chosen]
+    wanted = []
+    for index, node in enumerate(chosen):
+        wanted.append(_means(model, node.output[0], frames))
+        progress(_PHASE, index + 1, 2 * len(chosen))
     for index, (node, expected) in enumerate(zip(chosen, wanted, strict=True)):
         trial = copy.deepcopy(model)
         quantise(trial, ranges, layers=layers, scheme=scheme)
@@ -61,7 +65,7 @@ def correct_biases(
         error = expected - _means(trial, node.output[0], frames)
         corrected = (numpy_helper.to_array(bias) + error).astype(np.float32)
         bias.CopyFrom(numpy_helper.from_array(corrected, bias.name))
-        progress("correcting biases", index + 1, len(chosen))
+        progress(_PHASE, len(chosen) + index + 1, 2 * len(chosen))
 
 
 def linear_layers(model: onnx.ModelProto, layers: Collection[str]) -> list[onnx.NodeProto]:

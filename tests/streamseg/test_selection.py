@@ -243,11 +243,34 @@ def test_a_damaged_engine_is_built_anew_or_left_and_said(run: Run, backend: str)
     path.write_bytes(data)
     chosen = run.choose(backend=backend)
     assert "checksum is wrong" in run.notices[0]
-    if backend == "tensorrt":
-        assert chosen.engine.spec.backend == "fake backend"
-        assert run.cache.load(path)
-    else:
-        assert is_onnxruntime(chosen)
+    assert chosen.engine.spec.backend == "fake backend"
+    assert run.cache.load(path)
+
+
+@pytest.mark.parametrize("backend", ["auto", "tensorrt"])
+def test_a_damaged_engine_with_no_build_is_left_and_said(run: Run, backend: str) -> None:
+    path = run.store()
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    assert is_onnxruntime(run.choose(backend=backend, build=False))
+    (said,) = run.notices
+    assert "checksum is wrong" in said
+
+
+@pytest.mark.parametrize("backend", ["auto", "tensorrt"])
+def test_files_that_cannot_be_read_are_said_in_one_line(run: Run, backend: str) -> None:
+    run.store().write_bytes(b"cut off")
+    (run.cache.folder / "odd.engine").write_bytes(b"")
+    assert is_onnxruntime(run.choose(backend=backend, build=False))
+    assert " and 1 more cannot be used: " in run.notices[0]
+    assert run.notices[0].endswith(
+        "('streamseg engines' lists, 'streamseg engines --prune' removes them)"
+    )
+
+
+def test_a_precision_that_nobody_built_is_said(run: Run) -> None:
+    assert run.choose(precision="fp16").precision == "fp32"
+    (said,) = run.notices
+    assert said.startswith("no fp16 engine for 96x64 is built: ONNX Runtime fp32 is used")
 
 
 def test_a_rebuilt_engine_that_lost_its_worth_is_said_and_not_tried_again(
