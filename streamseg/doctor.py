@@ -21,7 +21,8 @@ from typing import Any, Literal, TypeAlias
 from streamseg.cache import EngineCache
 from streamseg.cpu import cpu_features, cpu_name, has_fast_int8
 from streamseg.engine import cpu_threads
-from streamseg.enginereport import megabytes
+from streamseg.enginereport import counted, megabytes
+from streamseg.errors import CacheError, StreamsegError
 
 State: TypeAlias = Literal["ok", "missing", "broken"]
 
@@ -93,6 +94,8 @@ def _guarded(name: str, probe: Probe) -> Finding:
         return Finding(name=name, state="missing", text=str(error))
     except ModuleNotFoundError as error:
         return Finding(name=name, state="missing", text=f"not installed ({error.name or error})")
+    except StreamsegError as error:
+        return Finding(name=name, state="broken", text=str(error))
     except (Exception, SystemExit) as error:  # broken libraries raise anything
         lines = str(error).strip().splitlines()
         text = f"broken: {type(error).__name__}: {lines[0] if lines else 'no message'}"
@@ -225,9 +228,11 @@ def _cache() -> str:
     entries = cache.entries()
     broken = sum(entry.header is None for entry in entries)
     if not os.access(cache.folder, os.W_OK):
-        raise OSError(f"{cache.folder}: cannot be written")
+        raise CacheError(
+            f"{cache.folder}: cannot be written; set STREAMSEG_CACHE to a folder of your own"
+        )
     free = megabytes(shutil.disk_usage(cache.folder).free)
-    text = f"{cache.folder}: {len(entries)} engines, {free} free"
+    text = f"{cache.folder}: {counted(len(entries))}, {free} free"
     return text + (f", {broken} cannot be read (see 'streamseg engines')" if broken else "")
 
 
@@ -253,7 +258,6 @@ def _will_use() -> str:
     from streamseg.backends.names import Machine
     from streamseg.candidates import Wanted, find_candidates
     from streamseg.companion import SPEEDUP
-    from streamseg.errors import CacheError
     from streamseg.modelfile import find_model, read_header
 
     model = find_model("mbv2")
@@ -288,7 +292,10 @@ def _int8_is_used() -> bool:
     from streamseg.modelfile import find_model, read_header
 
     model = find_model("mbv2")
-    return pays_here() and find_companion(model, read_header(model)) is not None
+    try:
+        return pays_here() and find_companion(model, read_header(model)) is not None
+    except StreamsegError:  # a run says so, and takes fp32
+        return False
 
 
 def _advice(items: tuple[Finding, ...]) -> list[str]:

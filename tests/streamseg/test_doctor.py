@@ -15,6 +15,7 @@ import pytest
 from streamseg import doctor
 from streamseg.backends import names
 from streamseg.doctor import PROBES, Finding, Findings, MissingError, examine, findings_text
+from streamseg.errors import ModelError
 
 
 class Breaks(MetaPathFinder):
@@ -109,7 +110,7 @@ def test_a_cache_of_somebody_else_is_said(monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.setenv("STREAMSEG_CACHE", str(tmp_path))
     findings = examine({"engine cache": PROBES["engine cache"]})
     assert findings.state("engine cache") == "broken"
-    assert "other users can write there" in findings.items[0].text
+    assert findings.items[0].text.startswith(f"{tmp_path}: other users can write there")
     assert "ONNX Runtime" in findings.will_use
 
 
@@ -152,3 +153,12 @@ def test_int8_beside_the_model_is_said_or_advised(
     findings = examine({})
     assert findings.will_use.startswith("ONNX Runtime int8" if used else "ONNX Runtime fp32")
     assert any("--precision int8" in line for line in findings.advice) is not used
+
+
+def test_a_broken_graph_beside_the_model_is_no_crash(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken_graph(*_: object) -> None:
+        raise ModelError("mbv2.int8.onnx: not an ONNX file")
+
+    monkeypatch.setattr("streamseg.companion.find_companion", broken_graph)
+    findings = examine({"Python": PROBES["Python"]})
+    assert findings.will_use.startswith("ONNX Runtime fp32 for mbv2")
