@@ -111,7 +111,8 @@ def _load_whole(model: Segmenter, path: Path, classes: Palette) -> str:
     kept = [name for name in classes.names if name in saved.classes.names]
     return (
         f"starting from the network of {path}{about}; its classifier is replaced: "
-        f"{len(classes)} classes for {len(saved.classes)}, kept by name: {', '.join(kept) or 'none'}"
+        f"{len(classes)} classes for {len(saved.classes)}, kept by name: "
+        f"{', '.join(kept) or 'none'}"
     )
 
 

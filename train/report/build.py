@@ -12,6 +12,7 @@ from streamseg.palette import Palette
 from train.data import LAYOUTS, SegmentationData, open_dataset
 from train.errors import TrainError
 from train.models import Segmenter
+from train.optim import Frozen
 from train.report.cost import Cost, Latencies, count_cost
 from train.report.document import Output, Report
 from train.report.entry import Entry, join, with_latencies
@@ -75,7 +76,13 @@ def build_report(request: Request, output: Output, track: Track = no_track) -> R
 
 
 def _load(entries: Sequence[Entry]) -> dict[str, Segmenter]:
-    return {e.name: e.run.load().build() for e in entries if e.run and e.run.checkpoint}
+    models = {}
+    for entry in entries:
+        if entry.run and entry.run.checkpoint:
+            loaded = entry.run.load()
+            models[entry.name] = loaded.build()
+            Frozen(models[entry.name], loaded.recipe.optim)  # what it froze is not trainable
+    return models
 
 
 def _open(request: Request, entries: Sequence[Entry]) -> SegmentationData | None:

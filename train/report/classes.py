@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
+from streamseg.palette import Palette
 from train.report.entry import Entry, compared
-from train.report.style import WIDTH, Look, figure
+from train.report.style import COLOURS, WIDTH, Look, figure
 
 SIDE_BY_SIDE = 4
 """More models than this get a panel each: thinner bars could not be told apart."""
@@ -118,6 +119,39 @@ def _panels(
             axes.tick_params(axis="x", labelbottom=i + columns >= len(shown))
         heading = f"{title} (%); after each name the mean; bold: the best of all models"
         drawn.suptitle(heading, x=0.01, ha="left", fontsize=10)
+
+
+def draw_class_pixels(path: Path, entries: Sequence[Entry], palette: Palette | None) -> bool:
+    """Labelled pixels of each class in the split, as in report 004's section on its data set.
+
+    A logarithmic axis: the commonest class may have a thousand times the rarest's.
+    """
+    found = next((e.main for e in compared(entries) if e.main and e.main.counts is not None), None)
+    if found is None or found.counts is None or len(found.classes) > 4 * TALL:
+        return False
+    pixels = found.counts.sum(axis=1)
+    share = 100 * pixels / max(1, int(pixels.sum()))
+    same = palette is not None and palette.names == found.classes
+    colours = np.array(palette.colours) / 255 if palette and same else [COLOURS[0]] * len(pixels)
+    columns = -(-len(pixels) // TALL)
+    length = -(-len(pixels) // columns)
+    with figure(path, width=max(WIDTH, 3.6 * columns), height=1.1 + 0.24 * length) as drawn:
+        grid = drawn.subplots(1, columns, squeeze=False)[0]
+        low = max(1.0, 0.5 * float(pixels[pixels > 0].min(initial=pixels.max())))
+        for column, axes in enumerate(grid):
+            part = slice(column * length, (column + 1) * length)
+            names = found.classes[part]
+            y = np.arange(len(names))
+            axes.barh(y, pixels[part], 0.72, color=colours[part], ec="#888888", lw=0.4)
+            _bars(axes, names)
+            axes.set_xscale("log")
+            axes.set_xlim(low, 4 * float(pixels.max()))
+            axes.set_xlabel("Labelled pixels")
+            for at, count, of_all in zip(y, pixels[part], share[part], strict=True):
+                text = f"{of_all:.2f} %" if count else "no pixels"
+                axes.text(1.1 * max(count, low), at, text, va="center", fontsize="small")
+        grid[0].set_title(f"Pixels of each class, {found.target}, with their share")
+    return True
 
 
 def draw_confusion(path: Path, entry: Entry) -> bool:

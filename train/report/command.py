@@ -103,7 +103,8 @@ def main(
             title=title,
         )
         names = [run.name for run in request.runs] + [e.name for e in request.evaluations]
-        output.check(names, overwrite=overwrite)
+        also = [output.domain(evaluation.target) for evaluation in request.evaluations]
+        output.check(names, overwrite=overwrite, also=also)
         with bar.bar:
             page = write_report(build_report(request, output, bar.track), output, bar.draw)
     except TrainError as error:

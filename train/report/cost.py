@@ -26,7 +26,13 @@ class Cost:
     gflops: float
     """10^9 operations of convolutions and matrix products; a multiply-add counts two."""
     size: tuple[int, int]
-    """Width and height of the picture that `gflops` are for."""
+    """Width and height of the picture that `gflops` and `activation_bytes` are for."""
+    numbers: int = 0
+    """All parameters, the auxiliary head's too."""
+    trainable: int = 0
+    """Those of them that training changes."""
+    activation_bytes: int = 0
+    """Outputs of all layers for one picture, in float32."""
 
 
 def count_cost(model: Segmenter, size: tuple[int, int]) -> Cost:
@@ -36,7 +42,13 @@ def count_cost(model: Segmenter, size: tuple[int, int]) -> Cost:
     """
     width, height = size
     used: dict[int, nn.Module] = {}
+    outputs: list[int] = []
     hooks = [
+        module.register_forward_hook(lambda m, _, y: outputs.append(y.numel()))
+        for module in model.modules()
+        if next(module.children(), None) is None
+    ]
+    hooks += [
         module.register_forward_hook(lambda m, *_: used.setdefault(id(m), m) and None)
         for module in model.modules()
         if next(module.parameters(recurse=False), None) is not None
@@ -52,7 +64,15 @@ def count_cost(model: Segmenter, size: tuple[int, int]) -> Cost:
             hook.remove()
         model.train(was_training)
     numbers = {id(p): p.numel() for m in used.values() for p in m.parameters(recurse=False)}
-    return Cost(parameters=sum(numbers.values()), gflops=counter.get_total_flops() / 1e9, size=size)
+    every = list(model.parameters())
+    return Cost(
+        parameters=sum(numbers.values()),
+        gflops=counter.get_total_flops() / 1e9,
+        size=size,
+        numbers=sum(p.numel() for p in every),
+        trainable=sum(p.numel() for p in every if p.requires_grad),
+        activation_bytes=4 * sum(outputs),
+    )
 
 
 @dataclass(kw_only=True, slots=True, frozen=True)

@@ -163,9 +163,7 @@ def draw_class_curves(path: Path, runs: Sequence[Run], look: dict[str, Look]) ->
         grid = drawn.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
         for axes in grid.flat[len(names) :]:
             axes.set_visible(False)
-        for i, (name, axes) in enumerate(zip(names, grid.flat, strict=False)):
-            if i + columns >= len(names):
-                axes.set_xlabel("Validation step", fontsize="small")
+        for name, axes in zip(names, grid.flat, strict=False):
             for run in runs:
                 values = [row.class_iou.get(name) for row in run.validations]
                 shares = [np.nan if v is None else 100 * v for v in values]
@@ -181,4 +179,5 @@ def draw_class_curves(path: Path, runs: Sequence[Run], look: dict[str, Look]) ->
         ]
         drawn.legend(handles=handles, loc="outside lower center", ncols=min(4, len(handles)))
         drawn.supylabel("IoU (%)", fontsize="medium")
+        drawn.supxlabel("Validation step", fontsize="medium")
     return True

@@ -11,17 +11,20 @@ from pathlib import Path
 from streamseg.palette import Palette
 from train.errors import TrainError
 from train.report import tables, training_tables
-from train.report.classes import draw_class_iou, draw_confusion
+from train.report.classes import draw_class_iou, draw_class_pixels, draw_confusion
 from train.report.cost import Latencies
 from train.report.curves import draw_adaptation, draw_class_curves, draw_loss, draw_miou
-from train.report.entry import Entry
+from train.report.entry import Entry, on_target, targets
 from train.report.evaluation import Evaluation
 from train.report.pictures import Example, draw_pictures
 from train.report.speed import draw_speed
 from train.report.style import looks
 from train.report.tables import Table
 
-FIGURES = ("speed", "class_iou", "pictures", "loss", "miou", "adaptation", "class_curves")
+FIGURES = (
+    *("speed", "class_iou", "class_pixels", "pictures"),
+    *("loss", "miou", "adaptation", "class_curves"),
+)
 
 
 def slug(name: str) -> str:
@@ -40,6 +43,10 @@ class Output:
     def png(self, stem: str) -> Path:
         """Path of a figure."""
         return self.folder / f"{self.prefix}{stem}.png"
+
+    def domain(self, target: str) -> Path:
+        """Path of the figure of classes on a target beside the first."""
+        return self.png(f"class_iou_{slug(target)}")
 
     def evaluation(self, name: str) -> Path:
         """Path of an evaluation that the report made."""
@@ -155,12 +162,13 @@ def _scores(report: Report, output: Output, step: Callable[[str], None]) -> list
             step,
             lambda: draw_speed(output.png("speed"), entries, latencies, look),
         ),
-        _table(tables.backbones(entries)),
-        _table(tables.modules(entries)),
+        *map(_table, tables.backbones(entries)),
+        *map(_table, tables.modules(entries)),
         _table(tables.latency(entries, latencies)),
         _table(tables.speed(entries, latencies)),
         *(_table(tables.target_domains(e)) for e in entries if len(e.evaluations) > 1),
         _table(tables.precision_recall(entries)),
+        _table(tables.sizes(entries)),
         _table(tables.classes(entries)),
         _figure(
             output,
@@ -168,6 +176,14 @@ def _scores(report: Report, output: Output, step: Callable[[str], None]) -> list
             "IoU of each class",
             step,
             lambda: draw_class_iou(output.png("class_iou"), entries, look),
+        ),
+        *(_domain(entries, target, output, step) for target in targets(entries)[1:]),
+        _figure(
+            output,
+            "class_pixels",
+            "How the split's pixels are spread over the classes",
+            step,
+            lambda: draw_class_pixels(output.png("class_pixels"), entries, report.palette),
         ),
         _figure(
             output,
@@ -183,6 +199,22 @@ def _scores(report: Report, output: Output, step: Callable[[str], None]) -> list
     ]
     found = [part for part in parts if part]
     return ["## Scores", *found] if found else []
+
+
+def _domain(
+    entries: Sequence[Entry], target: str, output: Output, step: Callable[[str], None]
+) -> str:
+    """IoU of each class on a further target, as report 001 shows it for its own pictures."""
+    shown, path = on_target(entries, target), output.domain(target)
+    look = looks([entry.name for entry in entries])
+    drawn = _figure(
+        output,
+        path.stem.removeprefix(output.prefix),
+        f"IoU of each class on {target}",
+        step,
+        lambda: draw_class_iou(path, shown, look),
+    )
+    return "\n\n".join(part for part in (_table(tables.classes(shown)), drawn) if part)
 
 
 def _confusion(entry: Entry, output: Output, step: Callable[[str], None]) -> str:
@@ -206,6 +238,7 @@ def _training(report: Report, output: Output, step: Callable[[str], None]) -> li
         for stem, (caption, draw) in curves.items()
     ]
     parts += [
+        _table(training_tables.course(entries)),
         _table(training_tables.adaptation(entries)),
         _table(training_tables.training(entries)),
         _table(training_tables.tests(entries)),

@@ -92,6 +92,22 @@ def with_latencies(entries: Sequence[Entry], latencies: Latencies) -> list[Entry
     return [replace(entry, milliseconds=times.get(entry.name)) for entry in entries]
 
 
+def targets(entries: Sequence[Entry]) -> list[str]:
+    """What anything was measured on: the target that models are compared by, then the others."""
+    first = [entry.main.target for entry in entries if entry.main]
+    rest = [evaluation.target for entry in entries for evaluation in entry.evaluations]
+    return list(dict.fromkeys(first[:1] + rest))
+
+
+def on_target(entries: Sequence[Entry], target: str) -> list[Entry]:
+    """The entries measured on a target, which is then what they are compared by."""
+    found = [
+        replace(entry, evaluations=tuple(e for e in entry.evaluations if e.target == target))
+        for entry in entries
+    ]
+    return [entry for entry in found if entry.evaluations]
+
+
 def compared(entries: Sequence[Entry]) -> list[Entry]:
     """The entries whose main evaluation is on what the first one's is on."""
     scored = [entry for entry in entries if entry.main is not None]

@@ -54,6 +54,8 @@ class Evaluation:
     """As `Scores.as_dict` gives them: shares 0..1, None where there is none."""
     counts: NDArray[np.int64] | None = field(repr=False)
     """Confusion matrix ``[K, K]``, rows the truth; None when only the log is known."""
+    size: str | None = None
+    """``WxH`` that pictures were resized to; None: each picture's own, to multiples of 32."""
 
     @property
     def target(self) -> str:
@@ -79,6 +81,7 @@ class Evaluation:
             "data": self.data,
             "split": self.split,
             "protocol": self.protocol,
+            "input": self.size,
             "pictures": self.pictures,
             "scores": self.scores,
             "confusion": None if self.counts is None else self.counts.tolist(),
@@ -114,11 +117,19 @@ def read_evaluation(argument: str) -> Evaluation:
             classes=classes,
             scores=scores,
             counts=matrix,
+            size=_size(values),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise TrainError(
             f"{path}: not an evaluation ({error!r}); write one with: python -m train eval --json"
         ) from error
+
+
+def _size(values: dict[str, Any]) -> str | None:
+    """The input size that an evaluation's file names."""
+    protocol = values.get("protocol")
+    found = protocol.get("size") if isinstance(protocol, dict) else values.get("input")
+    return None if found is None else str(found)
 
 
 def in_words(protocol: Any) -> str:
@@ -150,6 +161,7 @@ def from_log(run: Run, split: str = "val") -> Evaluation | None:
         classes=tuple(best.class_iou),
         scores={**best.scores, "class_iou": best.class_iou},
         counts=None,
+        size=run.input_size,
     )
 
 
@@ -185,4 +197,5 @@ def measure(
         classes=names,
         scores=found.scores.as_dict(names),
         counts=found.counts,
+        size=run.input_size,
     )

@@ -31,8 +31,8 @@ def network(run: Run | None) -> str:
     return f"{' + '.join(parts)}, stride {run.setting('model', 'output_stride', '?')}"
 
 
-def varied(entries: Sequence[Entry], key: str, fixed: Sequence[str]) -> list[Entry]:
-    """The largest group of entries that differ in ``model.key`` and agree in the `fixed` keys.
+def varied(entries: Sequence[Entry], key: str, fixed: Sequence[str]) -> list[list[Entry]]:
+    """Groups of entries that differ in ``model.key`` and agree in the `fixed` keys, largest first.
 
     Of entries with the same value the first is kept. Empty if no two differ.
     """
@@ -41,5 +41,5 @@ def varied(entries: Sequence[Entry], key: str, fixed: Sequence[str]) -> list[Ent
         if entry.run is not None and entry.run.setting("model", key) is not None:
             group = tuple(str(entry.run.setting("model", name)) for name in fixed)
             groups[group].setdefault(entry.run.setting("model", key), entry)
-    largest = max(groups.values(), key=len, default={})
-    return list(largest.values()) if len(largest) > 1 else []
+    found = [list(group.values()) for group in groups.values() if len(group) > 1]
+    return sorted(found, key=len, reverse=True)

@@ -67,6 +67,11 @@ class Run:
             return (resize, resize) if resize else None
         return int(resize[0]), int(resize[1])
 
+    @property
+    def input_size(self) -> str | None:
+        """`size` as ``WIDTHxHEIGHT``."""
+        return None if self.size is None else f"{self.size[1]}x{self.size[0]}"
+
     def load(self) -> Checkpoint:
         """The checkpoint, read.
 

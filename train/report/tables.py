@@ -5,12 +5,13 @@ Entries in, `Table` out; a value nobody knows is a dash. Shares become per cent,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from train.report.cost import Latencies
 from train.report.entry import Entry, compared
 from train.report.names import backbone, head, network, varied
+from train.report.runs import Run
 
 DASH = "-"
 WIDE = 6
@@ -101,7 +102,7 @@ def overview(entries: Sequence[Entry], latencies: Latencies | None) -> Table | N
     )
 
 
-def _accuracy(title: str, what: str, shown: Sequence[Entry], names: Sequence[str]) -> Table:
+def _accuracy(title: str, what: str, shown: Sequence[Entry], names: Iterable[str]) -> Table:
     keys = ("miou", "mean_accuracy", "pixel_accuracy")
     return Table(
         title=f"{title}, {on_what(shown)}. Unit: percentage",
@@ -113,22 +114,26 @@ def _accuracy(title: str, what: str, shown: Sequence[Entry], names: Sequence[str
     )
 
 
-def backbones(entries: Sequence[Entry]) -> Table | None:
-    """Report 000, table 1: backbones under one head."""
-    shown = varied(compared(entries), "backbone", ("head", "decoder", "output_stride"))
-    if not shown or shown[0].run is None:
-        return None
-    names = [backbone(e.run) for e in shown if e.run]
-    return _accuracy(f"Backbones under {head(shown[0].run)}", "Backbone", shown, names)
+def backbones(entries: Sequence[Entry]) -> list[Table]:
+    """Report 000, table 1: backbones under one head, a table for each head."""
+    groups = varied(compared(entries), "backbone", ("head", "decoder", "output_stride"))
+    return [
+        _accuracy(f"Backbones under {head(runs[0])}", "Backbone", group, map(backbone, runs))
+        for group, runs in ((group, _runs(group)) for group in groups)
+    ]
 
 
-def modules(entries: Sequence[Entry]) -> Table | None:
-    """Report 000, table 2: heads on one backbone."""
-    shown = varied(compared(entries), "head", ("backbone", "decoder", "output_stride"))
-    if not shown or shown[0].run is None:
-        return None
-    names = [head(e.run) for e in shown if e.run]
-    return _accuracy(f"Modules on {backbone(shown[0].run)}", "Module", shown, names)
+def modules(entries: Sequence[Entry]) -> list[Table]:
+    """Report 000, table 2: heads on one backbone, a table for each backbone."""
+    groups = varied(compared(entries), "head", ("backbone", "decoder", "output_stride"))
+    return [
+        _accuracy(f"Modules on {backbone(runs[0])}", "Module", group, map(head, runs))
+        for group, runs in ((group, _runs(group)) for group in groups)
+    ]
+
+
+def _runs(entries: Sequence[Entry]) -> list[Run]:
+    return [entry.run for entry in entries if entry.run is not None]
 
 
 def latency(entries: Sequence[Entry], latencies: Latencies | None) -> Table | None:
@@ -199,6 +204,42 @@ def precision_recall(entries: Sequence[Entry]) -> Table | None:
         return Table(title=title, columns=("Model", *labels), rows=rows, note=note)
     rows = tuple((labels[i], *(column[i] for column in cells)) for i in range(len(labels)))
     return Table(title=title, columns=("Score", *names), rows=rows, note=note)
+
+
+def sizes(entries: Sequence[Entry]) -> Table | None:
+    """Report 002's numbers of a network's size, as torchsummary prints them."""
+    shown = [(entry.name, entry.cost) for entry in entries if entry.cost]
+    if not shown:
+        return None
+    width, height = shown[0][1].size
+    mebibyte = 1 << 20
+    return Table(
+        title=f"Sizes, float32, one picture of {width}x{height}",
+        columns=(
+            "Model",
+            "Trainable parameters",
+            "Parameters (MB)",
+            "Forward and backward (MB)",
+            "Estimated total size (MB)",
+        ),
+        rows=tuple(
+            (
+                name,
+                f"{cost.trainable:,}",
+                *(
+                    number(count / mebibyte, 2)
+                    for count in (
+                        4 * cost.numbers,
+                        2 * cost.activation_bytes,
+                        4 * cost.numbers + 2 * cost.activation_bytes,
+                    )
+                ),
+            )
+            for name, cost in shown
+        ),
+        note="With the auxiliary head; what a recipe freezes is not trainable. MB are 2^20 bytes; "
+        "forward and backward: twice the outputs of all layers.",
+    )
 
 
 def classes(entries: Sequence[Entry]) -> Table | None:

@@ -10,7 +10,7 @@ from train.report.entry import Entry
 from train.report.evaluation import Evaluation
 from train.report.names import backbone
 from train.report.runs import Run
-from train.report.tables import DASH, Table, percent
+from train.report.tables import DASH, Table, number, percent
 from train.report.words import printed
 
 
@@ -63,7 +63,7 @@ def training(entries: Sequence[Entry]) -> Table | None:
             run.name,
             printed(run.setting("data", "layout", DASH)),
             _text(len(run.classes) if run.classes else None),
-            _text(run.setting("data", "scale")),
+            _scaling(run),
             _iterations(run),
             _text(run.setting("train", "batch")),
             _momentum(run),
@@ -89,8 +89,39 @@ def tests(entries: Sequence[Entry]) -> Table | None:
         return None
     return Table(
         title="Tests",
-        columns=("Model", "Test Set", "Input", "Pictures"),
-        rows=tuple((v.name, v.target, v.protocol, _text(v.pictures)) for v in found),
+        columns=("Model", "Test Set", "Input Size", "Batch Size", "Pictures", "Protocol"),
+        rows=tuple(
+            (v.name, v.target, v.size or "each picture's own", "1", _text(v.pictures), v.protocol)
+            for v in found
+        ),
+    )
+
+
+def course(entries: Sequence[Entry]) -> Table | None:
+    """Reports 002 and 004: how long a run took, what its loss did, when it was best."""
+    runs = [run for run in _trained(entries) if run.rows]
+    if not runs:
+        return None
+    rows = []
+    for run in runs:
+        first, last, best = run.rows[0], run.rows[-1], run.best
+        rows.append(
+            (
+                run.name,
+                _text(last.epoch),
+                _iterations(run),
+                number(run.seconds / 3600, 2),
+                number(first.loss, 3),
+                number(last.loss, 3),
+                percent(best.scores["miou"] if best else None),
+                _text(best.epoch if best else None),
+            )
+        )
+    columns = ("Model", "Epochs", "Iterations", "Time (h)", "First loss", "Last loss")
+    return Table(
+        title="Course of training. Losses: means of the log's first and last line",
+        columns=(*columns, "Best mIoU (%)", "at epoch"),
+        rows=tuple(rows),
     )
 
 
@@ -101,8 +132,6 @@ HYPER_PARAMETERS: dict[str, tuple[str, str]] = {
     "Decay Steps": ("optim", "decay_steps"),
     "Warm-up Steps": ("optim", "warmup_steps"),
     "Batch Size": ("train", "batch"),
-    "Random Scaling": ("data", "scale"),
-    "Crop Size": ("data", "crop"),
     "Random Horizontal Flipping": ("data", "flip"),
     "Colour Jitter": ("data", "jitter"),
     "Loss": ("loss", "name"),
@@ -131,6 +160,13 @@ def hyper_parameters(entries: Sequence[Entry]) -> Table | None:
     ]
     for label, (table, key) in HYPER_PARAMETERS.items():
         rows.append((label, *(_value(run, table, key) for run in runs)))
+        if label == "Batch Size":  # the report's order
+            rows += [
+                ("Initial Rescale", *(_side(run, "resize", "1.0 (None)") for run in runs)),
+                ("Random Scaling", *(_scaling(run) for run in runs)),
+                ("Random Crop", *(_cropped(run) for run in runs)),
+                ("Crop Size", *(_side(run, "crop", DASH) for run in runs)),
+            ]
     told = tuple(row for row in rows if any(cell != DASH for cell in row[1:]))
     names = tuple(run.name for run in runs)
     return Table(title="Hyper-parameters", columns=("Hyper-parameter", *names), rows=told)
@@ -141,6 +177,27 @@ def _value(run: Run, table: str, key: str) -> str:
     if key == "decay_steps" and value == 0:
         return "whole run"
     return _text(value)
+
+
+def _scaling(run: Run) -> str:
+    """The scales that were drawn from: a list or a range."""
+    if scales := run.setting("data", "scales"):
+        return ", ".join(_text(float(scale)) for scale in scales)
+    scale = run.setting("data", "scale")
+    return "No" if scale is not None and list(scale) == [1, 1] else _text(scale)
+
+
+def _side(run: Run, key: str, nothing: str) -> str:
+    """A size of the recipe, as width x height where it is no square."""
+    size = run.setting("data", key)
+    if isinstance(size, list | tuple):
+        return f"{size[1]}x{size[0]}"
+    return DASH if size is None else _text(size) if size else nothing
+
+
+def _cropped(run: Run) -> str:
+    crop = run.setting("data", "crop")
+    return DASH if crop is None else "Yes" if crop else "No"
 
 
 def _pretraining(run: Run) -> str:

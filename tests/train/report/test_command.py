@@ -30,7 +30,8 @@ def written(tmp_path_factory: pytest.TempPathFactory, runs: tuple[Path, Path], d
 
 def test_all_figures_are_there_and_open(written: Path) -> None:
     figures = {path.stem for path in written.glob("*.png")}
-    expected = {"speed", "class_iou", "pictures", "loss", "miou", "adaptation", "class_curves"}
+    expected = {"speed", "class_iou", "class_pixels", "pictures", "loss", "miou"}
+    expected |= {"adaptation", "class_curves"}
     assert figures == expected | {"confusion_skip", "confusion_plain"}
     page = (written / "report.md").read_text()
     for name in figures:
@@ -68,6 +69,27 @@ def test_its_evaluations_can_be_given_back(
     )
     assert table in (tmp_path / "report.md").read_text()
     assert not (tmp_path / "skip.eval.json").exists()
+
+
+def test_a_second_target_has_its_own_bars(
+    tmp_path: Path, written: Path, runs: tuple[Path, Path]
+) -> None:
+    values = json.loads((written / "skip.eval.json").read_text())
+    campus = tmp_path / "campus.json"
+    campus.write_text(json.dumps(values | {"data": "our campus"}))
+    arguments = (runs[0], "--eval", written / "skip.eval.json", "--eval", campus)
+    result = report(*arguments, "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    page = (tmp_path / "out" / "report.md").read_text()
+    assert "](class_iou_our_campus_val.png)" in page
+    assert (tmp_path / "out" / "class_iou_our_campus_val.png").is_file()
+    (tmp_path / "out" / "report.md").unlink()
+    for path in (tmp_path / "out").glob("*.png"):
+        if path.stem != "class_iou_our_campus_val":
+            path.unlink()
+    again = report(*arguments, "--out", tmp_path / "out")
+    assert again.exit_code == 1
+    assert "class_iou_our_campus_val.png: exists already" in again.stderr
 
 
 def test_without_data_the_log_speaks(tmp_path: Path, runs: tuple[Path, Path]) -> None:

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from tests.train.report.kit import LATENCIES, entry, evaluation, run
 from train.report import tables, training_tables
-from train.report.entry import Entry, join
+from train.report.cost import Cost
+from train.report.entry import Entry, join, on_target, targets
 from train.report.tables import Table
 
 
@@ -39,17 +42,29 @@ def test_the_best_model_comes_first_and_what_nobody_knows_is_a_dash() -> None:
 
 def test_report_000_backbones_and_modules() -> None:
     entries = [entry("a"), entry("b", "mobilenet_v2"), entry("c", "resnet18", "ocr")]
-    assert rows(tables.backbones(entries)) == (
+    (backbones,), (modules,) = tables.backbones(entries), tables.modules(entries)
+    assert rows(backbones) == (
         ("Backbone", "mIoU", "mAcc", "allAcc"),
         ("ResNet-18", "62.50", "87.50", "80.00"),
         ("MobileNetV2", "62.50", "87.50", "80.00"),
     )
-    assert rows(tables.modules(entries)) == (
+    assert rows(modules) == (
         ("Module", "mIoU", "mAcc", "allAcc"),
         ("PPM", "62.50", "87.50", "80.00"),
         ("OCR", "62.50", "87.50", "80.00"),
     )
-    assert tables.backbones(entries[:1]) is None
+    assert tables.backbones(entries[:1]) == []
+
+
+def test_report_000_has_a_table_for_each_head() -> None:
+    names = {"a": ("resnet18", "ppm"), "b": ("resnet50", "ppm"), "c": ("resnet101", "ppm")}
+    names |= {"d": ("resnet18", "ocr"), "e": ("resnet50", "ocr")}
+    found = tables.backbones([entry(name, *model) for name, model in names.items()])
+    assert [table.title.split(",")[0] for table in found] == [
+        "Backbones under PPM",
+        "Backbones under OCR",
+    ]
+    assert [len(table.rows) for table in found] == [3, 2]
 
 
 def test_report_000_latency_side_by_side_and_speed() -> None:
@@ -88,7 +103,56 @@ def test_report_001_training_and_tests() -> None:
     expected = ("m", "CamVid", "2", "0.5 to 1.5", "10", "5", "0.9", "0.00025")
     assert rows(table)[1] == expected
     tests = training_tables.tests(join([], [evaluation("m")]))
-    assert rows(tests)[1] == ("m", "CamVid val", "whole picture", "3")
+    assert rows(tests) == (
+        ("Model", "Test Set", "Input Size", "Batch Size", "Pictures", "Protocol"),
+        ("m", "CamVid val", "each picture's own", "1", "3", "whole picture"),
+    )
+    squeezed = dataclasses.replace(evaluation("m"), size="512x512")
+    assert rows(training_tables.tests(join([], [squeezed])))[1][2] == "512x512"
+
+
+def test_listed_scales_go_before_the_range_and_sizes_are_width_by_height() -> None:
+    data = {"scale": [0.5, 2.0], "scales": [0.5, 0.75, 1.0], "resize": [512, 1024], "crop": 321}
+    entries = [Entry(name="m", run=run("m", (0.5,), data=data))]
+    assert rows(training_tables.training(entries))[1][3] == "0.5, 0.75, 1"
+    table = rows(training_tables.hyper_parameters(entries))[1:]
+    found = {row[0]: row[1] for row in table}
+    assert found["Random Scaling"] == "0.5, 0.75, 1"
+    assert found["Initial Rescale"] == "1024x512"
+    assert (found["Random Crop"], found["Crop Size"]) == ("Yes", "321")
+    plain = {"scale": [1.0, 1.0], "resize": 0, "crop": 0}
+    table = rows(
+        training_tables.hyper_parameters([Entry(name="m", run=run("m", (0.5,), data=plain))])
+    )[1:]
+    found = {row[0]: row[1] for row in table}
+    assert (found["Random Scaling"], found["Random Crop"]) == ("No", "No")
+    assert found["Initial Rescale"] == "1.0 (None)"
+
+
+def test_reports_002_and_004_course_of_training() -> None:
+    table = training_tables.course([Entry(name="m", run=run("m", (0.2, 0.6, 0.4), loss=3.0))])
+    assert rows(table)[1] == ("m", "3", "30", "0.05", "3.000", "1.000", "60.00", "2")
+
+
+def test_report_002_sizes() -> None:
+    cost = Cost(
+        parameters=1, gflops=1, size=(480, 352), numbers=1 << 20, trainable=39_703_423,
+        activation_bytes=3 << 20,
+    )  # fmt: skip
+    table = tables.sizes([dataclasses.replace(entry("a"), cost=cost)])
+    assert rows(table)[1] == ("a", "39,703,423", "4.00", "6.00", "10.00")
+
+
+def test_every_target_beside_the_first() -> None:
+    entries = join(
+        [], [evaluation("a"), evaluation("b"), evaluation("b", [[9, 1], [0, 9]], data="campus")]
+    )
+    assert targets(entries) == ["CamVid val", "campus val"]
+    (there,) = on_target(entries, "campus val")
+    assert there.name == "b"
+    assert there.main is not None
+    assert there.main.target == "campus val"
+    assert rows(tables.classes([there]))[1] == ("road", "90.0")
 
 
 def test_report_002_scores_are_shares_and_miou_per_cent() -> None:
