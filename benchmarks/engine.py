@@ -1,6 +1,6 @@
 """Settings of ONNX Runtime, each measured inside the whole pipeline: decode, label, draw, encode.
 
-    python -m benchmarks.engine CLIP [--frames 60] [--rounds 3] [--calibrate FOLDER] [NAME ...]
+    python -m benchmarks.engine CLIP [--frames 60] [--rounds 3] [NAME ...]
 
 An engine that is fastest alone may take the cores that decoder and encoder need, so nothing is
 measured alone. Frames a second is what counts; it needs an idle machine. Processor time per frame
@@ -10,11 +10,13 @@ once in each round, in turn; figures are medians. What is compared, NAME:
 - shipped: as `streamseg.backends.onnxruntime` does it: a thread a frame, a frame per core.
 - one-frame: all threads on one frame.
 - spinning: as one-frame, and threads wait for work by spinning.
+- frame-fewer, frame-more: as shipped, one frame at a time less or more than there are cores.
 - extended, basic: as shipped, fewer graph optimisations (99 "all" is the default).
 - batch2, batch4: as shipped, that many frames a call.
 - binding: as shipped, input and output bound to buffers made once (labels are copied out).
 - arena-off: as shipped, memory given back to the system after each call.
-- int8: as shipped, the model in int8 for the CPU (with --calibrate).
+- fp32, fp32-...: the model in fp32. All others are in int8 where that graph stands beside the model
+  (see `streamseg.companion`), which auto takes on processors with VNNI; else all are in fp32.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ from numpy.typing import NDArray
 
 from benchmarks.machine import median, print_result
 from streamseg.backends.onnxruntime import MAX_WORKERS, OnnxRuntimeEngine
+from streamseg.companion import companion_path
 from streamseg.engine import cpu_threads
 from streamseg.job import Job
 from streamseg.modelfile import find_model, read_header
@@ -55,25 +58,30 @@ class Setting:
     """How a session is made and called."""
 
     one_frame: bool = False
+    more_frames: int = 0
     spinning: bool = False
     level: str = "all"
     batch: int = 1
     binding: bool = False
     arena: bool = True
-    precision: str = "fp32"
+    fp32: bool = False
 
 
 SETTINGS = {
     "shipped": Setting(),
     "one-frame": Setting(one_frame=True),
     "spinning": Setting(one_frame=True, spinning=True),
+    "frame-fewer": Setting(more_frames=-1),
+    "frame-more": Setting(more_frames=1),
     "extended": Setting(level="extended"),
     "basic": Setting(level="basic"),
     "batch2": Setting(batch=2),
     "batch4": Setting(batch=4),
     "binding": Setting(binding=True),
     "arena-off": Setting(arena=False),
-    "int8": Setting(precision="int8"),
+    "fp32": Setting(fp32=True),
+    "fp32-one-frame": Setting(fp32=True, one_frame=True),
+    "fp32-spinning": Setting(fp32=True, one_frame=True, spinning=True),
 }
 
 
@@ -81,7 +89,7 @@ class TunedEngine(OnnxRuntimeEngine):
     """The backend's engine with a session of other settings."""
 
     def __init__(self, path: Path, setting: Setting) -> None:
-        threads = cpu_threads()
+        threads = max(1, cpu_threads() + setting.more_frames)
         workers = 1 if setting.one_frame else min(threads, MAX_WORKERS)
         super().__init__(path, read_header(path), threads=threads, low_latency=setting.one_frame)
         options = ort.SessionOptions()
@@ -153,43 +161,32 @@ def run(
         )
 
 
-def int8_model(model: Path, folder: Path, pictures: Path) -> Path:
-    """The model in int8, calibrated on pictures."""
-    from streamseg.precision import convert
-    from streamseg.precision.calibration import calibration_frames
-
-    size = read_header(model).default_size
-    frames = calibration_frames(pictures, size=size, count=32)
-    return convert(model, "int8", calibration=frames, scheme="cpu", out=folder / "int8.onnx")
-
-
 @click.command()
 @click.argument("clip", type=click.Path(exists=True, path_type=Path))
 @click.argument("names", nargs=-1, type=click.Choice(list(SETTINGS)))
 @click.option("--model", default="mbv2", show_default=True)
 @click.option("--frames", default=60, show_default=True, help="Of the clip, from its start.")
 @click.option("--rounds", default=3, show_default=True)
-@click.option("--calibrate", type=click.Path(exists=True, path_type=Path), help="For int8.")
 def main(
     clip: Path,
     names: tuple[str, ...],
     model: str,
     frames: int,
     rounds: int,
-    calibrate: Path | None,
 ) -> None:
     """Measure settings NAMES (default: all) on CLIP."""
-    chosen = [n for n in names or SETTINGS if n != "int8" or calibrate is not None]
+    chosen = list(names or SETTINGS)
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in chosen}
+    fp32 = find_model(model)
+    int8 = companion_path(fp32)
+    best = int8 if int8.is_file() else fp32
     with tempfile.TemporaryDirectory() as folder:
-        models = {"fp32": find_model(model)}
-        if calibrate is not None and "int8" in chosen:
-            models["int8"] = int8_model(models["fp32"], Path(folder), calibrate)
         for _ in range(rounds):
             for name in chosen:
                 setting = SETTINGS[name]
                 target = Path(folder) / "out.mp4"
-                found[name].append(run(clip, models[setting.precision], setting, frames, target))
+                path = fp32 if setting.fp32 else best
+                found[name].append(run(clip, path, setting, frames, target))
     rows: list[dict[str, Any]] = []
     print("| setting | fps | processor ms a frame | fps, ratio | processor, ratio |")
     print("|---|---|---|---|---|")
@@ -200,7 +197,8 @@ def main(
         dearer = median(a[1] / b[1] for a, b in zip(found[name], first, strict=True))
         rows.append({"name": name, "fps": fps, "cpu_ms": spent, "fps_ratio": faster})
         print(f"| {name} | {fps:.1f} | {spent:.1f} | {faster:.2f} | {dearer:.2f} |")
-    print_result("engine", {"clip": clip.name, "frames": frames, "rounds": rounds, "rows": rows})
+    regime = {"clip": clip.name, "frames": frames, "rounds": rounds, "model": best.name}
+    print_result("engine", {**regime, "rows": rows})
 
 
 if __name__ == "__main__":
