@@ -1,4 +1,4 @@
-"""The int8 graph that may stand beside a model file, for processors that multiply int8 fast.
+"""The int8 graph that may stand beside a model file, for processors that multiply int8 faster.
 
 ``mbv2.onnx`` is the model, ``mbv2.int8.onnx`` the same network calibrated and quantised for ONNX
 Runtime when it was exported (``python -m engines int8``): no pictures, no packages and no time are
@@ -9,16 +9,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from streamseg.cpu import cpu_features
+from streamseg.cpu import cpu_features, int8_speedup
 from streamseg.errors import ModelError
 from streamseg.modelfile import ModelHeader, read_header
 
 SUFFIX = ".int8.onnx"
-SPEEDUP = 1.5
-"""Frames a second over fp32's where `pays_here`: 1.6 in the whole pipeline (two cores, VNNI)."""
-
-_MEASURED = ("avx512_vnni", "avx_vnni")
-"""x86 processors with VNNI, whose kernels were measured. ARM's dot products were not."""
 
 
 def companion_path(model: Path) -> Path:
@@ -26,9 +21,9 @@ def companion_path(model: Path) -> Path:
     return model.with_name(model.stem + SUFFIX)
 
 
-def pays_here() -> bool:
-    """Whether int8 is known to be the faster one on this processor."""
-    return not set(_MEASURED).isdisjoint(cpu_features())
+def speedup_here() -> float:
+    """What int8 wins at least over fp32 on this processor; 1.0 where it is not known to win."""
+    return int8_speedup(cpu_features())
 
 
 def find_companion(model: Path, header: ModelHeader) -> tuple[Path, ModelHeader] | None:

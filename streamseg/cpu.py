@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import platform
 import subprocess
 import sys
@@ -9,6 +10,8 @@ from functools import cache
 from pathlib import Path
 
 _INTERESTING = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "avx512_bf16")
+_WINDOWS_AVX2 = 40
+"""PF_AVX2_INSTRUCTIONS_AVAILABLE of winnt.h."""
 _ARM = ("asimddp", "i8mm", "sve", "bf16")
 
 
@@ -28,14 +31,21 @@ def cpu_features() -> tuple[str, ...]:
     if sys.platform == "darwin":
         text = f"{_sysctl('machdep.cpu.leaf7_features')} {_sysctl('machdep.cpu.features')}"
         return ("avx2",) if "avx2" in text.lower() else ()
+    if sys.platform == "win32":
+        return ("avx2",) if ctypes.windll.kernel32.IsProcessorFeaturePresent(_WINDOWS_AVX2) else ()
     info = _cpuinfo()
     flags = f"{info.get('flags', '')} {info.get('Features', '')}".split()
     return tuple(sorted(set(flags).intersection((*_INTERESTING, *_ARM))))
 
 
-def has_fast_int8(features: tuple[str, ...]) -> bool:
-    """Whether the processor multiplies int8 faster than fp32: VNNI, AMX or ARM's dot products."""
-    return any(name in features for name in ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp"))
+def int8_speedup(features: tuple[str, ...]) -> float:
+    """Frames a second that int8 gives over fp32's, at least, on ONNX Runtime in the whole pipeline.
+
+    1.0 where that was not measured: ARM's dot products (``asimddp``) among them.
+    """
+    if not {"avx512_vnni", "avx_vnni"}.isdisjoint(features):
+        return 1.5
+    return 1.2 if "avx2" in features else 1.0
 
 
 @cache

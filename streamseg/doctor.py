@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from streamseg.cache import EngineCache
-from streamseg.cpu import cpu_features, cpu_name, has_fast_int8
+from streamseg.cpu import cpu_features, cpu_name, int8_speedup
 from streamseg.engine import cpu_threads
 from streamseg.enginereport import counted, megabytes
 from streamseg.errors import CacheError, StreamsegError
@@ -125,7 +125,7 @@ def _python() -> str:
 def _cpu() -> str:
     features = cpu_features()
     text = f"{cpu_name()}, {cpu_threads()} of {os.cpu_count()} cores"
-    int8 = "int8 can pay" if has_fast_int8(features) else "int8 is not expected to pay"
+    int8 = "int8 pays" if int8_speedup(features) > 1 else "int8 is not known to pay"
     return f"{text}; {' '.join(features) or 'features unknown'}: {int8}"
 
 
@@ -257,7 +257,6 @@ def _will_use() -> str:
     """What ``auto`` takes for the built-in model at its own size, without building."""
     from streamseg.backends.names import Machine
     from streamseg.candidates import Wanted, find_candidates
-    from streamseg.companion import SPEEDUP
     from streamseg.modelfile import find_model, read_header
 
     model = find_model("mbv2")
@@ -267,7 +266,8 @@ def _will_use() -> str:
     wanted = Wanted(model=model, header=header, size=header.default_size)
     fallback, to_beat = "ONNX Runtime fp32", 1.0
     if _int8_is_used():
-        fallback, to_beat = "ONNX Runtime int8, which this processor multiplies fast,", SPEEDUP
+        fallback = "ONNX Runtime int8, which this processor multiplies faster,"
+        to_beat = int8_speedup(cpu_features())
     try:
         found = find_candidates(wanted, EngineCache(), machine)
     except CacheError as error:
@@ -288,12 +288,12 @@ def _will_use() -> str:
 
 def _int8_is_used() -> bool:
     """Whether the built-in model comes in int8, and that pays on this processor."""
-    from streamseg.companion import find_companion, pays_here
+    from streamseg.companion import find_companion, speedup_here
     from streamseg.modelfile import find_model, read_header
 
     model = find_model("mbv2")
     try:
-        return pays_here() and find_companion(model, read_header(model)) is not None
+        return speedup_here() > 1 and find_companion(model, read_header(model)) is not None
     except StreamsegError:  # a run says so, and takes fp32
         return False
 
@@ -307,7 +307,7 @@ def _advice(items: tuple[Finding, ...]) -> list[str]:
             lines.append("pip install 'streamseg[tensorrt]', then streamseg build-engine")
         if states.get("PyTorch") == "missing":
             lines.append("or pip install torch, then streamseg build-engine --backend torch")
-    elif has_fast_int8(cpu_features()) and not _int8_is_used():
+    elif int8_speedup(cpu_features()) > 1 and not _int8_is_used():
         if states.get("onnx") == "missing":
             lines.append("pip install onnx, which makes int8 graphs")
         lines.append(

@@ -26,7 +26,7 @@ from streamseg.candidates import (
     default_precision,
     find_candidates,
 )
-from streamseg.companion import SPEEDUP, find_companion, pays_here
+from streamseg.companion import find_companion, speedup_here
 from streamseg.engine import Engine, cpu_threads
 from streamseg.enginekey import EngineKey
 from streamseg.errors import (
@@ -117,7 +117,7 @@ class Selector:
     @cached_property
     def _beside(self) -> tuple[Path, ModelHeader] | None:
         precision = self.wanted.precision
-        if precision != "int8" and (precision is not None or not pays_here()):
+        if precision != "int8" and (precision is not None or speedup_here() <= 1):
             return None
         try:
             return find_companion(self.wanted.model, self.wanted.header)
@@ -155,7 +155,7 @@ class Selector:
 
     def _auto(self) -> Chosen:
         reason = "no faster engine is built"
-        to_beat = SPEEDUP if self._beside else 1.0
+        to_beat = speedup_here() if self._beside else 1.0
         try:
             found = self._candidates()
         except CacheError as error:

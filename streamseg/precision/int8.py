@@ -194,8 +194,7 @@ class _Quantiser:
         """Quantise a convolution's weights; for the CPU its bias, too."""
         name = node.input[1]
         values = numpy_helper.to_array(self.weights[name])
-        largest = np.abs(values).reshape(len(values), -1).max(axis=1)
-        scale = np.maximum(largest / 127, 1e-9)  # a dead channel has no weights at all
+        scale = np.maximum(_largest(values) / 127, 1e-9)  # a dead channel has no weights at all
         step = float(self._scale(node.input[0].removesuffix(".dq"))[0])
         bias = None
         if len(node.input) > 2:
@@ -235,3 +234,25 @@ class _Quantiser:
         if len(self._constants[inputs[1]].shape):  # a scale per channel
             node.attribute.append(onnx.helper.make_attribute("axis", 0))
         self.nodes.append(node)
+
+
+def _largest(weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What the largest weight of every output channel, and of every pair of inputs, adds up to.
+
+    Processors without VNNI add two products of an unsigned and a signed byte in 16 bits, which
+    saturates where both weights are large. Neighbours whose magnitudes add up to 127 at most cannot
+    saturate (255 * 128 < 2^15, after rounding), and hardly a channel has two large neighbours: the
+    scale grows by far less than the factor of two that 7-bit weights would take.
+
+    Args:
+        weights: ``[outputs, inputs, h, w]``; neighbours are inputs 0 and 1, 2 and 3 … at one place,
+            as in the channels-last order that ONNX Runtime multiplies in.
+    """
+    size = np.abs(weights).reshape(*weights.shape[:2], -1)
+    largest = size.max(axis=(1, 2))
+    if size.shape[1] == 1:  # depthwise: multiplied in another way
+        return np.asarray(largest)
+    if size.shape[1] % 2:  # neighbours are of different places: 7 bits
+        return np.asarray(2 * largest)
+    pairs = size[:, 0::2] + size[:, 1::2]
+    return np.asarray(np.maximum(largest, pairs.max(axis=(1, 2))))

@@ -9,26 +9,26 @@ from pathlib import Path
 import pytest
 
 from streamseg import companion
-from streamseg.companion import companion_path, find_companion, pays_here
+from streamseg.companion import companion_path, find_companion, speedup_here
 from streamseg.errors import ModelError
 from streamseg.modelfile import builtin_models, find_model, read_header
 
 
 @pytest.mark.parametrize(
-    ("features", "pays"),
+    ("features", "speedup"),
     [
-        (("avx2",), False),
-        (("avx2", "avx512_vnni", "avx512f"), True),
-        (("avx2", "avx_vnni"), True),
-        (("asimddp",), False),
-        ((), False),
+        (("avx2",), 1.2),
+        (("avx2", "avx512_vnni", "avx512f"), 1.5),
+        (("avx2", "avx_vnni"), 1.5),
+        (("asimddp",), 1.0),
+        ((), 1.0),
     ],
 )
 def test_int8_pays_where_it_was_measured(
-    features: tuple[str, ...], pays: bool, monkeypatch: pytest.MonkeyPatch
+    features: tuple[str, ...], speedup: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(companion, "cpu_features", lambda: features)
-    assert pays_here() is pays
+    assert speedup_here() == speedup
 
 
 def test_every_built_in_model_has_one_of_its_own_checkpoint_that_is_as_good() -> None:

@@ -149,7 +149,7 @@ def test_int8_beside_the_model_is_said_or_advised(
 ) -> None:
     monkeypatch.setenv("STREAMSEG_CACHE", str(tmp_path / "none"))
     monkeypatch.setattr(doctor, "_int8_is_used", lambda: used)
-    monkeypatch.setattr(doctor, "has_fast_int8", lambda _: True)
+    monkeypatch.setattr(doctor, "int8_speedup", lambda _: 1.5)
     findings = examine({})
     assert findings.will_use.startswith("ONNX Runtime int8" if used else "ONNX Runtime fp32")
     assert any("--precision int8" in line for line in findings.advice) is not used

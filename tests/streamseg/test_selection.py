@@ -389,7 +389,7 @@ def with_int8(model: Path, tmp_path: Path, behaviour: Behaviour) -> Run:
 def test_auto_takes_int8_beside_the_model_where_it_pays(
     with_int8: Run, pays: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("streamseg.selection.pays_here", lambda: pays)
+    monkeypatch.setattr("streamseg.selection.speedup_here", lambda: 1.5 if pays else 1.0)
     chosen = with_int8.choose()
     assert is_onnxruntime(chosen)
     assert chosen.precision == ("int8" if pays else "fp32")
@@ -405,7 +405,7 @@ def test_auto_takes_int8_beside_the_model_where_it_pays(
 def test_an_engine_must_beat_int8_where_that_pays(
     with_int8: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("streamseg.selection.pays_here", lambda: True)
+    monkeypatch.setattr("streamseg.selection.speedup_here", lambda: 1.5)
     with_int8.store(speedup=1.3)
     assert with_int8.choose().precision == "int8"
     with_int8.store(speedup=4.0, precision="fp16")
@@ -415,7 +415,7 @@ def test_an_engine_must_beat_int8_where_that_pays(
 def test_a_new_engine_is_measured_against_int8_where_that_pays(
     with_int8: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("streamseg.selection.pays_here", lambda: True)
+    monkeypatch.setattr("streamseg.selection.speedup_here", lambda: 1.5)
     selector = Selector(
         Wanted(model=with_int8.model, header=toy_header(), size=(96, 64)), cache=with_int8.cache
     )
@@ -433,7 +433,7 @@ def test_a_new_engine_is_measured_against_int8_where_that_pays(
 def test_a_broken_int8_graph_is_named_once_and_fp32_runs(
     with_int8: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("streamseg.selection.pays_here", lambda: True)
+    monkeypatch.setattr("streamseg.selection.speedup_here", lambda: 1.5)
     companion_path(with_int8.model).write_bytes(b"")
     assert with_int8.choose().precision == "fp32"
     (notice,) = with_int8.notices

@@ -11,7 +11,7 @@ from onnx import TensorProto, numpy_helper
 
 from streamseg.precision import Scheme, convert
 from streamseg.precision.graph import load_fp32
-from streamseg.precision.int8 import quantisable, quantise
+from streamseg.precision.int8 import _largest, quantisable, quantise
 from streamseg.precision.ranges import observe
 from tests.streamseg.precision.small import labels_of, optimised_kinds, pictures
 
@@ -84,7 +84,17 @@ def test_weights_have_a_scale_per_channel(small: Path, tmp_path: Path) -> None:
     assert values.shape == (16, 8, 3, 3)
     assert scale.shape == (16,)
     assert [a.i for a in node.attribute if a.name == "axis"] == [0]
-    assert (np.abs(values).reshape(16, -1).max(axis=1) == 127).all()
+    size = np.abs(values.astype(np.int64)).reshape(16, 8, 9)
+    pairs = (size[:, 0::2] + size[:, 1::2]).max(axis=(1, 2))
+    assert (pairs >= 126).all(), "all of the range is used"
+    assert (255 * pairs < 2**15).all(), "and never too much of it"
+
+
+def test_depthwise_weights_use_all_bits_and_odd_inputs_seven() -> None:
+    random = np.random.default_rng(0)
+    depthwise, odd = random.normal(size=(6, 1, 3, 3)), random.normal(size=(6, 5, 3, 3))
+    np.testing.assert_allclose(_largest(depthwise), np.abs(depthwise).max(axis=(1, 2, 3)))
+    np.testing.assert_allclose(_largest(odd), 2 * np.abs(odd).max(axis=(1, 2, 3)))
 
 
 def test_onnx_runtime_runs_the_cpu_scheme_in_integers(small: Path, tmp_path: Path) -> None:
