@@ -287,6 +287,9 @@ class Trainer:
             world=self.world,
         )
         self.stale += 1
+        if self.recipe.train.keep_all and self.world.is_main:
+            path = self.folder.path / f"step_{self.step:07d}.safetensors"
+            save_checkpoint(path, self._checkpoint(result[0], full=False))
         if result[0].miou > self.best:
             self.best, self.stale = result[0].miou, 0
             if self.world.is_main:

@@ -48,7 +48,7 @@ class Recipe:
         return dataclasses.asdict(self)
 
 
-HARMLESS = ("data.workers", "train.tensorboard")
+HARMLESS = ("data.workers", "train.keep_all", "train.tensorboard")
 """Keys that change no number of a run: it may go on with others."""
 
 

@@ -158,6 +158,9 @@ class LoopConfig:
     """Epochs between validations; the last epoch is always validated."""
     validate_every_steps: int = 0
     """Optimiser steps between validations, instead of epochs; 0: `validate_every` says it."""
+    keep_all: bool = False
+    """Keep the weights of every validation, as ``step_NUMBER.safetensors`` (report 003 shows a
+    picture at several mIoU)."""
     patience: int = 0
     """Stop after this many validations in a row without a better mIoU; 0: never."""
     sync_batchnorm: bool = False

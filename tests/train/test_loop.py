@@ -111,6 +111,18 @@ def test_what_a_run_leaves_behind(tmp_path: Path, data: Path) -> None:
     assert finished.fit() == best
 
 
+def test_the_weights_of_every_validation_are_kept_if_asked(tmp_path: Path, data: Path) -> None:
+    recipe = tiny_recipe(
+        train={"iterations": 3, "validate_every_steps": 1, "keep_all": True, "tensorboard": False}
+    )
+    out = tmp_path / "run"
+    trainer(recipe, data, out).fit()
+    kept = sorted(out.glob("step_*.safetensors"))
+    assert [path.stem for path in kept] == ["step_0000001", "step_0000002", "step_0000003"]
+    mious = [load_checkpoint(path).metrics["miou"] for path in kept]
+    assert mious == pytest.approx([float(row["miou"]) for row in log_of(out)], abs=1e-5)
+
+
 def test_something_easy_is_learned(tmp_path: Path) -> None:
     data = draw_dataset(tmp_path / "d", train=8, val=2)
     recipe = tiny_recipe(

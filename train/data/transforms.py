@@ -50,8 +50,36 @@ class RandomScale(v2.Transform):
         return {"size": [max(1, round(height * factor)), max(1, round(width * factor))]}
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
-        """Resize one of them: pictures bilinearly, masks to the nearest."""
-        return self._call_kernel(VF.resize, inpt, size=params["size"], antialias=True)
+        """Resize one of them, see `resized`."""
+        return resized(inpt, params["size"])
+
+
+def resized(inpt: Any, size: list[int]) -> Any:
+    """A picture at (height, width), bilinear and antialiased, or a mask, nearest.
+
+    torchvision takes a mask's pixels by rounding down: at scales that are no whole numbers its
+    labels lie half a pixel up and left of the picture. "Nearest exact" has the picture's centres.
+    """
+    if not isinstance(inpt, tv_tensors.Mask):
+        return VF.resize(inpt, size, antialias=True)
+    mask = VF.resize_image(
+        inpt.as_subclass(torch.Tensor)[None],
+        size,
+        interpolation=v2.InterpolationMode.NEAREST_EXACT,
+    )
+    return tv_tensors.wrap(mask[0], like=inpt)
+
+
+class Resize(v2.Transform):
+    """To a size (height, width); the shape is not kept."""
+
+    def __init__(self, size: list[int]) -> None:
+        super().__init__()
+        self.size = size
+
+    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
+        """Resize one of them, see `resized`."""
+        return resized(inpt, self.size)
 
 
 def both_sides(size: Size) -> list[int]:
@@ -88,7 +116,7 @@ def preparation(*, resize: Size = 0, centre_crop: Size = 0) -> v2.Transform | No
     """
     steps: list[v2.Transform] = []
     if resize:
-        steps.append(v2.Resize(both_sides(resize), antialias=True))
+        steps.append(Resize(both_sides(resize)))
     if centre_crop:
         steps.append(CentreCrop(both_sides(centre_crop)))
     return v2.Compose(steps) if steps else None

@@ -76,6 +76,27 @@ def test_picture_and_labels_stay_aligned(tmp_path: Path) -> None:
     assert 0 < flipped < 20
 
 
+@pytest.mark.parametrize("height", [50, 60, 75, 90, 130, 170])
+def test_labels_are_not_shifted_against_the_picture(height: int) -> None:
+    """Columns of two classes of random widths: labels must change where the picture does."""
+    generator = torch.Generator().manual_seed(0)
+    widths = torch.randint(6, 15, (400,), generator=generator)
+    columns = torch.arange(400).remainder(2).repeat_interleave(widths)[None].expand(100, -1)
+    picture = tv_tensors.Image((columns * 255).to(torch.uint8)[None].repeat(3, 1, 1))
+    labels = tv_tensors.Mask(columns.to(torch.uint8))
+    prepare = preparation(resize=(height, 40 * height))
+    assert prepare is not None
+    image, mask = prepare(picture, labels)
+    assert mask.shape == image.shape[1:] == (height, 40 * height)
+    edges = mask[0, 1:].int() - mask[0, :-1].int()
+    # At a border the picture is at its middle grey half-way between the two labels, on average.
+    before, after = image[0, 0, :-1].float() / 255, image[0, 0, 1:].float() / 255
+    off = torch.where(edges > 0, before + after - 1, 1 - before - after)[edges != 0]
+    assert len(off) == 399
+    assert abs(float(off.mean())) < 0.06
+    assert set(mask.unique().tolist()) == {0, 1}
+
+
 @pytest.mark.parametrize("crop", [96, 97, 321, (64, 128), (513, 65)])
 def test_crops_of_any_size(crop: Size) -> None:
     augment = training_augmentation(crop=crop, scale=(0.5, 1.5), jitter=0.2)
