@@ -13,7 +13,10 @@ import click
 from engines.errors import EngineBuildError
 from streamseg import __version__
 from streamseg.backends.base import BuildConfig, Precision, Profile
+from streamseg.enginefile import EngineHeader
+from streamseg.enginekey import EngineKey, file_sha256
 from streamseg.errors import StreamsegError
+from streamseg.modelfile import ModelHeader, builtin_models, find_model, read_header
 from train.errors import TrainError
 
 FILE = click.Path(path_type=Path)
@@ -21,7 +24,11 @@ FILE = click.Path(path_type=Path)
 
 @click.command("build")
 @click.argument("checkpoint", type=FILE)
-@click.option("--model", type=FILE, required=True, help="The model file exported from CHECKPOINT.")
+@click.option(
+    "--model",
+    type=FILE,
+    help="The model file exported from CHECKPOINT (default: the one beside it, or the built-in).",
+)
 @click.option(
     "--frontend",
     type=click.Choice(["torch-tensorrt"]),
@@ -33,11 +40,11 @@ FILE = click.Path(path_type=Path)
 @click.option("--size", help="WIDTHxHEIGHT (default: the model's).")
 @click.option("--batch", default="1:8:16", show_default=True, help="Smallest:best:largest.")
 @click.option("--label-stride", type=click.Choice(["1", "2", "4"]), help="What MODEL has.")
-@click.option("--overwrite", is_flag=True, help="Replace an existing --output.")
+@click.option("--overwrite", is_flag=True, help="Replace an engine, or --output, that is there.")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
 def build_command(
     checkpoint: Path,
-    model: Path,
+    model: Path | None,
     frontend: str,
     output: Path | None,
     precision: Precision,
@@ -68,7 +75,7 @@ def build_command(
 
 def build(
     checkpoint: Path,
-    model: Path,
+    model: Path | None,
     precision: Precision,
     size: str | None,
     batch: str,
@@ -79,45 +86,115 @@ def build(
     """Build the plan and store it in the cache under the model file's key.
 
     Raises:
-        EngineBuildError, TrainError, StreamsegError: see `engines.torch_tensorrt.build_plan`.
+        EngineBuildError: it is there already; another checkpoint than the model file's; see
+            `engines.torch_tensorrt.build_plan`, also for the others.
+        TrainError, StreamsegError: the checkpoint, the model file or this machine is no good.
     """
-    from streamseg.modelfile import find_model, read_header
-
-    if output is not None and output.exists() and not overwrite:
-        raise EngineBuildError(f"{output}: exists already; use --overwrite to replace it")
-    model = find_model(model)
-    header = read_header(model)
-    config = BuildConfig(precision=precision, profile=profile_of(size, batch, header.default_size))
-    from engines.torch_tensorrt import build_plan
+    # Here, not at the top: --help and usage errors must not wait for torch.
+    from engines.torch_tensorrt import build_plan, import_torch_tensorrt
     from streamseg.backends import tensorrt
     from streamseg.cache import EngineCache
-    from streamseg.enginefile import EngineHeader
-    from streamseg.enginekey import EngineKey, file_sha256
 
+    if output is not None:
+        check_target(output, overwrite=overwrite)
+    model, header = model_of(checkpoint, model)
+    config = BuildConfig(precision=precision, profile=profile_of(size, batch, header.default_size))
+    compiler = import_torch_tensorrt()
+    key = EngineKey(
+        backend="tensorrt",
+        model_sha256=file_sha256(model),
+        environment=tensorrt.environment(),
+        config=config,
+    )
     cache = EngineCache()
-    start = time.perf_counter()
-    payload = build_plan(checkpoint, header, config, label_stride=label_stride)
-    seconds = time.perf_counter() - start
-    # The runtime itself must take the plan before it is kept under a key that promises that.
-    with tensorrt.load(payload, header, model):
-        pass
-    engine_header = EngineHeader(
-        key=EngineKey(
-            backend="tensorrt",
-            model_sha256=file_sha256(model),
-            environment=tensorrt.environment(),
-            config=config,
-        ),
-        model=header.name,
+    with cache.building(key, lambda: click.echo("another process builds this engine: waiting")):
+        there = cache.lookup(key)
+        if there is not None and not overwrite:
+            raise EngineBuildError(
+                f"{there}: an engine of {model} in {precision} for these sizes is there already; "
+                "use --overwrite to replace it"
+            )
+        start = time.perf_counter()
+        payload = build_plan(compiler, checkpoint, header, config, label_stride=label_stride)
+        seconds = time.perf_counter() - start
+        # The runtime itself must take the plan before it is kept under a key that promises that.
+        with tensorrt.load(payload, header, model):
+            pass
+        kept = cache.store(engine_header(key, header.name, payload, seconds), payload)
+    return kept if output is None else copy_engine(kept, output)
+
+
+def model_of(checkpoint: Path, model: Path | None) -> tuple[Path, ModelHeader]:
+    """The model file that was exported from a checkpoint, and its header.
+
+    Args:
+        checkpoint: a file of ``python -m train``.
+        model: the model file; None looks beside the checkpoint, then among the built-in ones.
+
+    Raises:
+        EngineBuildError: it is of another checkpoint, or there is none.
+        StreamsegError: it is no model file.
+    """
+    from engines.export import sha256
+
+    try:
+        own = sha256(checkpoint)
+    except OSError as error:
+        raise EngineBuildError(f"{checkpoint}: cannot be read ({error.strerror})") from error
+    if model is not None:
+        path = find_model(model)
+        header = read_header(path)
+        if header.checkpoint_sha256 != own:
+            raise EngineBuildError(
+                f"{checkpoint}: {path} was exported from another checkpoint; export it again, or "
+                "name that one"
+            )
+        return path, header
+    beside = checkpoint.with_suffix(".onnx")
+    candidates = [beside] if beside.is_file() else []
+    for path in [*candidates, *map(find_model, builtin_models())]:
+        header = read_header(path)
+        if header.checkpoint_sha256 == own:
+            return path, header
+    raise EngineBuildError(
+        f"{checkpoint}: no model file was exported from it that is known here; name it with "
+        f"--model, or write it with 'python -m engines export {checkpoint} -o {beside}'"
+    )
+
+
+def engine_header(key: EngineKey, model: str, payload: bytes, seconds: float) -> EngineHeader:
+    """What the cache keeps beside a plan: no proof, since none was made."""
+    return EngineHeader(
+        key=key,
+        model=model,
         built_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),  # noqa: UP017
         build_seconds=round(seconds, 3),
         streamseg_version=__version__,
         payload_bytes=len(payload),
         payload_sha256=hashlib.sha256(payload).hexdigest(),
     )
-    kept = cache.store(engine_header, payload)
-    if output is None:
-        return kept
+
+
+def check_target(output: Path, *, overwrite: bool) -> None:
+    """Refuse a name that cannot be written, before minutes of work.
+
+    Raises:
+        EngineBuildError: it exists, is a folder, or its folder is missing.
+    """
+    if not output.parent.is_dir():
+        raise EngineBuildError(f"{output}: the folder {output.parent} does not exist; create it")
+    if output.is_dir():
+        raise EngineBuildError(f"{output}: is a folder; name a file in it")
+    if output.exists() and not overwrite:
+        raise EngineBuildError(f"{output}: exists already; use --overwrite to replace it")
+
+
+def copy_engine(kept: Path, output: Path) -> Path:
+    """Copy an engine file; the copy appears under its name only when complete.
+
+    Raises:
+        EngineBuildError: it cannot be written.
+    """
     partial = output.with_name(f".{output.name}.part")
     try:
         partial.write_bytes(kept.read_bytes())

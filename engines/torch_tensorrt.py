@@ -10,7 +10,9 @@ when a plan is built. Knows nothing about command lines.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import io
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -20,7 +22,7 @@ import torch
 from torch.export import ExportedProgram
 
 from engines.errors import EngineBuildError
-from engines.export import describe, sha256
+from engines.export import describe
 from engines.graph import DeployedNetwork
 from engines.program import to_program
 from streamseg.backends.base import BackendUnavailableError, BuildConfig, Profile
@@ -33,6 +35,7 @@ FRAMES, LABELS = "frames", "labels"
 
 
 def build_plan(
+    compiler: ModuleType,
     checkpoint: Path,
     header: ModelHeader,
     config: BuildConfig,
@@ -42,14 +45,14 @@ def build_plan(
     """Compile the deployed network of `checkpoint` to one plan.
 
     Args:
-        checkpoint: what ``python -m train`` wrote.
+        compiler: what `import_torch_tensorrt` gave.
+        checkpoint: what the model file was exported from.
         header: of the model file that the plan stands for.
         config: precision (fp32, fp16), profile, workspace, compatibility.
         label_stride: what the model file was exported with; None takes the network's own.
 
     Raises:
-        BackendUnavailableError: Torch-TensorRT, TensorRT's libraries or a GPU are missing.
-        EngineBuildError: another checkpoint than the model file's, or the build failed.
+        EngineBuildError: int8, another label stride than the model file's, or the build failed.
         TrainError: the checkpoint cannot be read.
     """
     if config.precision == "int8":
@@ -57,11 +60,6 @@ def build_plan(
             "Torch-TensorRT is given fp32 or fp16 here; build int8 from the model file with "
             "'streamseg build-engine --precision int8'"
         )
-    if header.checkpoint_sha256 != sha256(checkpoint):
-        raise EngineBuildError(
-            f"{checkpoint}: the model file was exported from another checkpoint; export it again"
-        )
-    compiler = import_torch_tensorrt()
     loaded = load_checkpoint(checkpoint)
     network = DeployedNetwork(loaded.build(), label_stride=label_stride)
     if describe(loaded.recipe.model, network.label_stride) != header.architecture:
@@ -162,8 +160,9 @@ def import_torch_tensorrt() -> ModuleType:
         BackendUnavailableError: it, TensorRT's libraries or a GPU are missing.
     """
     try:
-        compiler = importlib.import_module("torch_tensorrt")
-        importlib.import_module("torch_tensorrt.dynamo.conversion")
+        with contextlib.redirect_stdout(io.StringIO()):  # what it cannot load it prints, too
+            compiler = importlib.import_module("torch_tensorrt")
+            importlib.import_module("torch_tensorrt.dynamo.conversion")
     except ModuleNotFoundError as error:
         raise BackendUnavailableError(
             f"Torch-TensorRT is not installed (no module {error.name}); {INSTALL}"

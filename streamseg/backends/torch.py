@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import platform
 import queue
 import sys
 import threading
+import warnings
 import zipfile
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
 BUILD_KEY = "streamseg_build"
 """What a payload was built with: a JSON text in its metadata."""
+PROGRAM_SUFFIX = ".pt2"
 MAX_WORKERS = 16
 """Calls at the same time on the CPU: each holds its own feature maps."""
 CUDA_LANES = 2
@@ -340,13 +343,27 @@ def _member(archive: zipfile.ZipFile, suffix: str) -> str | None:
 
 def _open(torch: ModuleType, payload: bytes, compiled: bool, workers: int) -> Network:
     file = io.BytesIO(payload)
-    if not compiled:
-        program: Network = torch.export.load(file).module()
-        return program
-    from torch._inductor.package.package import load_package
+    with quiet():
+        if not compiled:
+            program: Network = torch.export.load(file).module()
+            return program
+        from torch._inductor.package.package import load_package
 
-    package: Network = load_package(file, run_single_threaded=False, num_runners=workers)
-    return package
+        package: Network = load_package(file, run_single_threaded=False, num_runners=workers)
+        return package
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Torch's advice to its own developers says nothing to ours."""
+    previous = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(previous)
 
 
 @contextmanager
@@ -361,7 +378,8 @@ def _translated(path: Path, what: str) -> Iterator[None]:
         ) from error
     except Exception as error:  # torch's errors share no other base class
         text = str(error).strip().splitlines()
+        again = "export the program" if path.suffix == PROGRAM_SUFFIX else "build the engine"
         raise EngineError(
             f"{path}: {what} with PyTorch {torch.__version__} "
-            f"({text[0] if text else type(error).__name__}); build the engine again"
+            f"({text[0] if text else type(error).__name__}); {again} again"
         ) from error

@@ -7,21 +7,19 @@ from __future__ import annotations
 
 import io
 import json
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch._inductor
 from torch import Tensor, nn
+from torch._inductor.utils import fresh_cache
 from torch.export import Dim, ExportedProgram
 from torch.export.passes import move_to_device_pass
 
 from streamseg.backends.base import BackendUnavailableError, BuildConfig, BuildProgress, Profile
-from streamseg.backends.torch import BUILD_KEY, read_program_header
+from streamseg.backends.torch import BUILD_KEY, PROGRAM_SUFFIX, quiet, read_program_header
 from streamseg.cpu import cpu_features
 from streamseg.errors import EngineError, ModelError
 from streamseg.modelfile import SIZE_MULTIPLE, ModelHeader
@@ -54,7 +52,7 @@ def build(
         )
     progress("tracing", 0, 1)
     program = open_program(model, header)
-    with _quiet():
+    with quiet():
         try:
             traced = specialise(program, dtype, device, config.profile)
             progress("tracing", 1, 1)
@@ -62,7 +60,7 @@ def build(
             phase = "compiling" if compiler else "no C++ compiler: storing the program"
             progress(phase, 0, 1)
             payload = _compile(traced, made, device, config) if compiler else _store(traced, made)
-        except (RuntimeError, ValueError, TypeError) as error:
+        except (RuntimeError, ValueError, TypeError, OSError) as error:
             if device == "cuda":
                 torch.cuda.empty_cache()
             raise EngineError(
@@ -79,7 +77,7 @@ def open_program(model: Path, header: ModelHeader) -> ExportedProgram:
     Raises:
         ModelError, EngineError: see `build`.
     """
-    path = model.with_suffix(".pt2")
+    path = model.with_suffix(PROGRAM_SUFFIX)
     if not path.is_file():
         raise ModelError(
             f"{path}: no such file, and the torch backend builds from it; write it with "
@@ -92,7 +90,7 @@ def open_program(model: Path, header: ModelHeader) -> ExportedProgram:
             f"{model}; write both with {EXPORT.format(model)}"
         )
     try:
-        with _quiet():
+        with quiet():
             return torch.export.load(path)
     except Exception as error:  # the archive's readers raise anything
         raise ModelError(
@@ -157,8 +155,9 @@ def specialise(
 ) -> ExportedProgram:
     """The program in a precision, on a device, for the sizes of a profile (batches from 1).
 
-    Weights of convolutions are stored in `dtype`, channels last. Tracing it anew with a batch of
-    the best size lets the compiler choose its loops for that size, not for the exporter's example.
+    Weights of convolutions are stored in `dtype`, channels last, in tensors of their own. Tracing
+    it anew with a batch of the best size lets the compiler choose its loops for that size, not for
+    the exporter's example.
     """
     if device != "cpu":
         program = move_to_device_pass(program, device)
@@ -170,11 +169,14 @@ def specialise(
         for argument in node.args[1:3]:
             name = parameters.get(getattr(argument, "name", ""))
             if name is not None:
-                weight = network.get_parameter(name)
-                value = weight.data.to(dtype or weight.dtype)
+                value = network.get_parameter(name).data
+                value = value.to(dtype or value.dtype)
                 if value.dim() == 4:
                     value = value.contiguous(memory_format=torch.channels_last)
-                weight.data = value
+                # A new parameter: the old one is the program's, too.
+                owner, _, leaf = name.rpartition(".")
+                parameter = nn.Parameter(value, requires_grad=False)
+                setattr(network.get_submodule(owner), leaf, parameter)
     _, best, high = profile.batch
     (min_w, min_h), (max_w, max_h) = profile.min_size, profile.max_size
     width, height = profile.opt_size
@@ -224,7 +226,12 @@ def _compile(program: ExportedProgram, made: str, device: str, config: BuildConf
         # a ReLU into an operator that it has in float32 only, and fails when the package runs.
         options["freezing"] = True
     package = io.BytesIO()
-    with torch.no_grad():
+    # Its usual place is a folder of /tmp by a known name, where it leaves hundreds of megabytes.
+    with (
+        tempfile.TemporaryDirectory(prefix="streamseg-") as folder,
+        fresh_cache(dir=folder),
+        torch.no_grad(),
+    ):
         torch._inductor.aoti_compile_and_package(
             program, package_path=package, inductor_configs=options
         )
@@ -235,19 +242,6 @@ def _store(program: ExportedProgram, made: str) -> bytes:
     file = io.BytesIO()
     torch.export.save(program, file, extra_files={BUILD_KEY: made})
     return file.getvalue()
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """The compiler's advice to its own developers says nothing to ours."""
-    previous = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(previous)
 
 
 def _first_line(error: BaseException) -> str:

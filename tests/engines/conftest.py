@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from click.testing import CliRunner, Result
 
+from engines.__main__ import main
 from engines.export import ExportConfig, export
 from tests.train.drawn import draw_dataset, tiny_recipe
 from train.loop import Trainer
@@ -36,10 +38,23 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def model_file(checkpoint: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def exported(checkpoint: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Result:
+    """The command that writes a model file and its program, measured on `data`."""
     path = tmp_path_factory.mktemp("engines") / "tiny.onnx"
-    export(checkpoint, path, ExportConfig(default_size=(96, 64)), data=data)
-    return path
+    options = ["-o", str(path), "--format", "both", "--size", "96x64", "--data", str(data)]
+    result = CliRunner().invoke(main, ["export", str(checkpoint), *options])
+    assert result.exit_code == 0, result.output
+    return result
+
+
+@pytest.fixture(scope="session")
+def model_file(exported: Result) -> Path:
+    return Path(exported.stdout.partition(": ")[0])
+
+
+@pytest.fixture(scope="session")
+def program_file(model_file: Path) -> Path:
+    return model_file.with_suffix(".pt2")
 
 
 @pytest.fixture(scope="session")

@@ -63,10 +63,7 @@ def missing(reason: str) -> NoReturn:
 
 def probe(release: str, request: dict[str, Any]) -> dict[str, Any]:
     """What `probe.py` answers under the bindings of a release, in a process of its own."""
-    prepared = _prepare(release)
-    if isinstance(prepared, str):
-        missing(prepared)
-    packages, libraries = prepared
+    packages, libraries = prepared(release)
     path = [str(packages), str(REPOSITORY)]
     result = subprocess.run(
         [sys.executable, str(PROBE)],
@@ -84,6 +81,14 @@ def probe(release: str, request: dict[str, Any]) -> dict[str, Any]:
     assert result.returncode == 0, f"{release}: {result.stderr}"
     answer: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
     return answer
+
+
+def prepared(release: str) -> tuple[Path, Path]:
+    """Folders of a release's bindings and of the libraries they import; skips without them."""
+    found = _prepare(release)
+    if isinstance(found, str):
+        missing(found)
+    return found
 
 
 @cache

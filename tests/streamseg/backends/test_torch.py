@@ -11,16 +11,15 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.export import Dim
-from torch.nn import functional as F
+from torch import Tensor
 
 from streamseg.backends import torch as torch_backend
 from streamseg.backends import torch_build
 from streamseg.backends.base import BackendUnavailableError, BuildConfig, Profile
 from streamseg.backends.torch import TorchEngine, load, read_program_header
 from streamseg.errors import EngineError, ModelError
-from streamseg.modelfile import HEADER_KEY, ModelHeader
+from streamseg.modelfile import ModelHeader
+from tests.streamseg.backends.toy_program import Toy, write_program
 from tests.streamseg.fakes import toy_header
 
 torch.set_num_threads(1)
@@ -29,35 +28,6 @@ PROFILE = Profile(batch=(1, 2, 3), min_size=(64, 32), opt_size=(64, 64), max_siz
 needs_compiler = pytest.mark.skipif(
     not torch_build.has_compiler(), reason="AOTInductor needs a C++ compiler"
 )
-
-
-class Toy(nn.Module):
-    """Two convolutions around a matrix that counts pixels in floats, as the pyramid's does."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        generator = torch.Generator().manual_seed(3)
-        self.first, self.second = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 3, 1)
-        for parameter in self.parameters():
-            parameter.data = torch.randn(parameter.shape, generator=generator) / 4
-
-    def forward(self, frames_NHWC: Tensor) -> Tensor:
-        x = frames_NHWC.to(torch.float32).permute(0, 3, 1, 2) - 127.5
-        x = F.relu(self.first(x))
-        cells = torch.arange(x.shape[3], device=x.device).to(x.dtype)
-        blur = (3 - (cells[:, None] - cells[None, :]).abs()).clamp(min=0) / 9
-        scores: Tensor = self.second(torch.matmul(x, blur))
-        return scores.argmax(dim=1).to(torch.uint8)
-
-
-def write_program(path: Path, header: ModelHeader) -> None:
-    n, h, w = Dim("n", min=1, max=64), Dim("h", min=1, max=64), Dim("w", min=1, max=64)
-    program = torch.export.export(
-        Toy().eval(),
-        (torch.zeros(2, 64, 96, 3, dtype=torch.uint8),),
-        dynamic_shapes=({0: n, 1: 32 * h, 2: 32 * w},),
-    )
-    torch.export.save(program, path, extra_files={HEADER_KEY: header.to_json()})
 
 
 def frames(n: int = 1, height: int = 64, width: int = 64) -> NDArray[np.uint8]:
@@ -192,6 +162,7 @@ def test_a_program_in_half_precision_casts_and_agrees(model: Path) -> None:
         if "arange" in str(node.target) or "abs" in str(node.target):
             assert value.dtype != torch.bfloat16, "pixels cannot be counted in eight bits"
     assert {v.dtype for v in half.state_dict.values() if v.dim() == 4} == {torch.bfloat16}
+    assert {v.dtype for v in program.state_dict.values()} == {torch.float32}
     with torch.no_grad():
         labels = half.module()(torch.from_numpy(frames(2))).numpy()
     assert (labels == expected(frames(2))).mean() > 0.97
