@@ -1,6 +1,6 @@
 """End-to-end speed of ``streamseg video`` beside the plain loop and beside the machine's limit.
 
-    python -m benchmarks.video CLIP [--checkpoint FILE] [--rounds 3]
+    python -m benchmarks.video CLIP [--checkpoint FILE] [--rounds 3] [--precision fp32]
 
 Regime: the whole clip, from opening the file to the finished output, on all cores. In each round
 every contender runs once, in turn, so that a machine that slows down slows all of them.
@@ -21,7 +21,7 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import av
 import click
@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 import streamseg
 from benchmarks.machine import median, print_result
-from streamseg.engine import Engine, cpu_threads, open_engine
+from streamseg.engine import Engine, PrecisionName, cpu_threads, open_engine
 from streamseg.job import Job
 from streamseg.pipeline import Pipeline, Stage
 from streamseg.stages import Downscale
@@ -84,7 +84,13 @@ def transcode_fps(clip: Path, target: Path) -> float:
             return writer.frames / (time.perf_counter() - start)
 
 
-def agreement(clip: Path, model: str, checkpoint: Path, size: tuple[int, int]) -> dict[str, float]:
+def agreement(
+    clip: Path,
+    model: str,
+    checkpoint: Path,
+    size: tuple[int, int],
+    precision: PrecisionName | None,
+) -> dict[str, float]:
     """Share of equal labels at the network's size, on every 20th frame."""
     from benchmarks.plain_loop import label, load_network
 
@@ -92,7 +98,8 @@ def agreement(clip: Path, model: str, checkpoint: Path, size: tuple[int, int]) -
     shrink = Downscale(size)
     same_input: list[float] = []
     own_input: list[float] = []
-    for index, (frame, labels) in enumerate(streamseg.label_frames(clip, model=model, size=size)):
+    labelled = streamseg.label_frames(clip, model=model, size=size, precision=precision)
+    for index, (frame, labels) in enumerate(labelled):
         if index % 20:
             continue
         small: NDArray[np.uint8] | None = shrink([Item(0, frame)])[0].small_HWC
@@ -111,10 +118,17 @@ def agreement(clip: Path, model: str, checkpoint: Path, size: tuple[int, int]) -
 @click.option("--model", default="mbv2", show_default=True)
 @click.option("--checkpoint", type=click.Path(exists=True, path_type=Path), help="For the loop.")
 @click.option("--rounds", default=3, show_default=True)
-def main(clip: Path, model: str, checkpoint: Path | None, rounds: int) -> None:
+@click.option("--precision", type=click.Choice(get_args(PrecisionName)), help="Default: auto's.")
+def main(
+    clip: Path,
+    model: str,
+    checkpoint: Path | None,
+    rounds: int,
+    precision: PrecisionName | None,
+) -> None:
     """Measure CLIP."""
     runs: dict[str, list[float]] = {"ours": [], "engine": [], "transcode": [], "plain": []}
-    with tempfile.TemporaryDirectory() as folder, open_engine(model) as engine:
+    with tempfile.TemporaryDirectory() as folder, open_engine(model, precision=precision) as engine:
         with FileSource(clip) as source:
             size = Job(source, engine, clock=RunClock()).size
         network = None
@@ -124,7 +138,11 @@ def main(clip: Path, model: str, checkpoint: Path | None, rounds: int) -> None:
             network = plain_loop.load_network(checkpoint)
         for number in range(rounds):
             stats = streamseg.segment_video(
-                clip, Path(folder) / "ours.mp4", model=model, overwrite=True
+                clip,
+                Path(folder) / "ours.mp4",
+                model=model,
+                precision=precision,
+                overwrite=True,
             )
             runs["ours"].append(stats.fps)
             runs["engine"].append(engine_fps(engine, size, clip))
@@ -140,6 +158,8 @@ def main(clip: Path, model: str, checkpoint: Path | None, rounds: int) -> None:
     limits = [1 / (1 / e + 1 / t) for e, t in zip(runs["engine"], runs["transcode"], strict=True)]
     result: dict[str, Any] = {
         "clip": clip.name,
+        "engine": engine.spec.backend,
+        "model_file": engine.spec.path.name,
         "network_size": list(size),
         "fps": {name: median(values) for name, values in runs.items() if values},
         "limit_fps": median(limits),
@@ -149,7 +169,7 @@ def main(clip: Path, model: str, checkpoint: Path | None, rounds: int) -> None:
         result["times_the_plain_loop"] = median(
             o / p for o, p in zip(runs["ours"], runs["plain"], strict=True)
         )
-        result["equal_labels"] = agreement(clip, model, checkpoint, size)
+        result["equal_labels"] = agreement(clip, model, checkpoint, size, precision)
     for key, value in result.items():
         print(f"{key}: {value}")
     print_result("video", result)
