@@ -206,7 +206,8 @@ def _look_up(labels_HW: NDArray[np.uint8], table: Plane) -> Plane:
 def _nearest(plane: Plane, width: int, height: int) -> Plane:
     if plane.shape[:2] == (height, width):
         return plane
-    return np.asarray(cv2.resize(plane, (width, height), interpolation=cv2.INTER_NEAREST))
+    # The plain "nearest" rounds down: everything would lie up to half a pixel up and left.
+    return np.asarray(cv2.resize(plane, (width, height), interpolation=cv2.INTER_NEAREST_EXACT))
 
 
 def _pane(plane: Plane, at: tuple[int, int], width: int, height: int) -> Plane:

@@ -176,7 +176,7 @@ def compare_labelled(
         theirs, ours = (_labels(e, picture.rgb_HWC, len(classes)) for e in (reference, engine))
         counts.add(theirs, ours)
         for confusion, labels in ((ours_true, ours), (theirs_true, theirs)):
-            stretched = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST)
+            stretched = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
             confusion.add(picture.labels_HW, np.asarray(stretched, np.uint8))
         progress("comparing", index + 1, len(pairs))
     if not ours_true.counts.any():

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+import cv2
 import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
@@ -161,8 +162,6 @@ def label_frames(
 
 
 def stretch(labels_HW: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
-    """Labels resized (nearest) to another size."""
-    rows = np.arange(height) * labels_HW.shape[0] // height
-    columns = np.arange(width) * labels_HW.shape[1] // width
-    stretched: NDArray[np.uint8] = labels_HW[rows[:, None], columns]
-    return stretched
+    """Labels resized to another size, each pixel from the nearest centre, as they are drawn."""
+    resized = cv2.resize(labels_HW, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+    return np.asarray(resized, dtype=np.uint8)

@@ -41,10 +41,13 @@ def to_network(
 
 
 def to_picture(labels_HW: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """Labels at a picture's size, nearest."""
+    """Labels at a picture's size, from the nearest centre.
+
+    OpenCV's plain "nearest" rounds down: labels would lie up to half a pixel up and left.
+    """
     if labels_HW.shape == (height, width):
         return labels_HW
-    resized = cv2.resize(labels_HW, (width, height), interpolation=cv2.INTER_NEAREST)
+    resized = cv2.resize(labels_HW, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
     return np.asarray(resized, dtype=np.uint8)
 
 

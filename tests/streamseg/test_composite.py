@@ -9,7 +9,7 @@ import pytest
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from streamseg.composite import MODES, Compositor, Mode
+from streamseg.composite import MODES, Compositor, Mode, _nearest
 from streamseg.errors import UsageError
 from streamseg.legend import draw_legend
 from streamseg.palette import CAMVID, Palette
@@ -272,3 +272,12 @@ def test_a_palette_of_255_classes_is_drawn_right() -> None:
     luma = planes_of(drawing.compose(frame, labels))[0]
     expected = ColourSpec.of(frame).from_rgb(np.array(palette.colours, np.uint8))[0]
     np.testing.assert_array_equal(luma[0, :255], expected)
+
+
+def test_labels_are_drawn_where_they_are() -> None:
+    for edge in (5, 11, 30):
+        labels = np.zeros((32, 32), np.uint8)
+        labels[:, edge:] = 1
+        for width in (47, 61, 100):
+            first = np.flatnonzero(_nearest(labels, width, 32)[0])[0]
+            assert abs(first - edge * width / 32) <= 0.5, (edge, width)
