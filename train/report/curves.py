@@ -68,14 +68,23 @@ def draw_loss(path: Path, runs: Sequence[Run], look: dict[str, Look]) -> bool:
             ends.append((points[-1, 0], points[-1, 1], run.name, colour))
             held = [(_time(r, steps), r.val_loss) for r in run.rows if r.val_loss is not None]
             if held:
-                axes.plot(*zip(*held, strict=True), color=colour, ls=(0, (4, 2)), lw=1.2)
+                mark = look[run.name].marker if len(held) <= 30 else None  # one point has no line
+                axes.plot(
+                    *zip(*held, strict=True),
+                    color=colour,
+                    ls=(0, (4, 2)),
+                    lw=1.2,
+                    marker=mark,
+                    markersize=3.5,
+                    mfc="white",
+                )
                 dashed = True
         _time_axis(axes, steps)
         axes.set_ylabel("Loss")
         axes.set_title("Training and validation loss" if dashed else "Training loss")
         if dashed:
             kinds = [Line2D([], [], color=GREY), Line2D([], [], color=GREY, ls=(0, (4, 2)), lw=1.2)]
-            axes.legend(kinds, ["training", "validation"], loc="upper right")
+            axes.legend(kinds, ["training", "validation"], loc="best")
         drawn.draw_without_rendering()
         label_ends(axes, ends)
     return True
@@ -163,6 +172,8 @@ def draw_class_curves(path: Path, runs: Sequence[Run], look: dict[str, Look]) ->
         grid = drawn.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
         for axes in grid.flat[len(names) :]:
             axes.set_visible(False)
+        for axes in grid[-1]:  # not above a hidden panel: rows would be of different heights
+            axes.set_xlabel("Validation step", fontsize="small")
         for name, axes in zip(names, grid.flat, strict=False):
             for run in runs:
                 values = [row.class_iou.get(name) for row in run.validations]
@@ -179,5 +190,4 @@ def draw_class_curves(path: Path, runs: Sequence[Run], look: dict[str, Look]) ->
         ]
         drawn.legend(handles=handles, loc="outside lower center", ncols=min(4, len(handles)))
         drawn.supylabel("IoU (%)", fontsize="medium")
-        drawn.supxlabel("Validation step", fontsize="medium")
     return True

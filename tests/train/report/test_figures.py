@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +22,7 @@ from train.report.curves import draw_adaptation, draw_class_curves, draw_loss, d
 from train.report.entry import join
 from train.report.pictures import Example, draw_pictures, paint, spread
 from train.report.speed import draw_speed, pareto_front, place_labels
-from train.report.style import COLOURS, DPI, _apart, looks
+from train.report.style import COLOURS, DPI, _apart, figure, looks
 
 
 def pixels(path: Path) -> NDArray[np.uint8]:
@@ -44,6 +48,43 @@ def test_curves_show_every_run_in_its_colour(tmp_path: Path) -> None:
         assert shows(found, COLOURS[0]), draw.__name__
         assert shows(found, COLOURS[1]), draw.__name__
     assert not list(tmp_path.glob(".*"))
+
+
+def test_a_single_validation_is_seen_and_the_legend_covers_no_line(tmp_path: Path) -> None:
+    row = dataclasses.replace(run("a", (0.5,)).rows[0], loss=0.2, val_loss=1.0)
+    later = dataclasses.replace(row, epoch=2, step=20, loss=1.0, val_loss=None)
+    only = dataclasses.replace(run("a"), rows=(row, later))
+    path, without = tmp_path / "a.png", tmp_path / "b.png"
+    assert draw_loss(path, [only], looks(["a"]))
+    silent = dataclasses.replace(only, rows=(dataclasses.replace(row, val_loss=None), later))
+    assert draw_loss(without, [silent], looks(["a"]))
+    blue = [int(COLOURS[0][i : i + 2], 16) for i in (1, 3, 5)]
+    drawn, plain = (int((pixels(p) == blue).all(axis=2).sum()) for p in (path, without))
+    assert drawn > plain  # the one point of the validation
+    assert np.abs(drawn - plain) < 60  # and nothing of the training's line is covered
+
+
+def test_panels_of_one_figure_are_equally_high(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The label of an axis above a hidden panel must not make its row lower than the others."""
+    seen: list[Figure] = []
+
+    @contextlib.contextmanager
+    def spy(path: Path, **more: Any) -> Iterator[Figure]:
+        with figure(path, **more) as drawn:
+            seen.append(drawn)
+            yield drawn
+
+    monkeypatch.setattr("train.report.curves.figure", spy)
+    classes = dict.fromkeys([f"class {i}" for i in range(11)], 0.5)
+    found = run("a", (0.1, 0.2))
+    rows = tuple(dataclasses.replace(row, class_iou=classes) for row in found.rows)
+    moved = dataclasses.replace(found, rows=rows)
+    assert draw_class_curves(tmp_path / "a.png", [moved], looks(["a"]))
+    heights = [axes.get_position().height for axes in seen[0].axes if axes.get_visible()]
+    assert len(heights) == 11
+    assert max(heights) - min(heights) < 0.01
 
 
 def test_nothing_to_draw_leaves_no_file(tmp_path: Path) -> None:
