@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from train.data.sbd import sbd_folder
 from train.data.voc import voc_folder
 from train.errors import TrainError
 
@@ -50,6 +51,8 @@ def recognise(root: Path) -> list[Recognised]:
             if all((base / mark).exists() for mark in marks):
                 found.append(Recognised(layout, f"{_list(marks)} are there"))
                 break
+    if any(one.layout == "voc" for one in found) and (sbd := sbd_folder(root, voc_folder(root))):
+        found.append(Recognised("voc_aug", f"{sbd.name} of SBD is there too"))
     if not found and (example := _labelme(root)):
         found.append(Recognised("labelme", f"{example} is a file of labelme"))
     if not found:

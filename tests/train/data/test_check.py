@@ -20,6 +20,7 @@ from tests.train.data.drawn_layouts import (
     draw_labelme,
     draw_voc,
     draw_voc_aug,
+    draw_voc_sbd,
     save,
 )
 from tests.train.drawn import draw_dataset
@@ -70,8 +71,9 @@ def test_every_layout_is_recognised(
 
 
 def test_the_reason_is_said_and_other_layouts_are_named(tmp_path: Path) -> None:
-    found = recognise(draw_voc_aug(tmp_path / "voc"))
-    assert [one.layout for one in found] == ["voc", "voc_aug"]
+    for draw in (draw_voc_aug, draw_voc_sbd):
+        found = recognise(draw(tmp_path / draw.__name__))
+        assert [one.layout for one in found] == ["voc", "voc_aug"]
     assert "JPEGImages, SegmentationClass and ImageSets/Segmentation are there" in found[0].why
     coarse = draw_cityscapes(tmp_path / "c", coarse=2)
     shutil.rmtree(coarse / "gtFine")
