@@ -18,7 +18,7 @@ from train.recipe import load_recipe
 
 
 class Reporter:
-    """A progress bar on a terminal; elsewhere one plain line an epoch."""
+    """A progress bar on a terminal; there and elsewhere one plain line an epoch or validation."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -42,18 +42,26 @@ class Reporter:
             completed=step.done,
             loss=step.loss,
         )
-        if step.scores is not None:
-            pairs = zip(step.scores.class_iou, step.classes, strict=True)
-            worst = min((pair for pair in pairs if pair[0] == pair[0]), key=lambda pair: pair[0])
+        if step.ends_row:
             self.console.print(
                 f"epoch {step.epoch:3d}/{step.epochs}  step {step.done}/{step.total}  "
-                f"loss {step.loss:.4f}  "
-                f"val mIoU {100 * step.scores.miou:.2f} %  "
-                f"pixel accuracy {100 * step.scores.pixel_accuracy:.2f} %  "
-                f"worst {worst[1]} {100 * worst[0]:.1f} %  {step.seconds:.0f} s",
+                f"loss {step.loss:.4f}  {_validation(step)}{step.seconds:.0f} s",
                 highlight=False,
                 soft_wrap=True,
             )
+
+
+def _validation(step: Step) -> str:
+    """What a validation found; nothing where there was none."""
+    if step.scores is None:
+        return ""
+    pairs = zip(step.scores.class_iou, step.classes, strict=True)
+    worst = min((pair for pair in pairs if pair[0] == pair[0]), key=lambda pair: pair[0])
+    return (
+        f"val mIoU {100 * step.scores.miou:.2f} %  "
+        f"pixel accuracy {100 * step.scores.pixel_accuracy:.2f} %  "
+        f"worst {worst[1]} {100 * worst[0]:.1f} %  "
+    )
 
 
 def choose_device(name: str) -> torch.device:

@@ -46,6 +46,13 @@ def test_a_run_prints_plain_lines_and_goes_on_where_it_ended(tmp_path: Path, dat
     assert "after step 1 of 1" in again.output
 
 
+def test_epochs_without_a_validation_have_their_line_too(tmp_path: Path, data: Path) -> None:
+    result = run(tmp_path, data, "--set", "train.epochs=2", "--set", "train.validate_every=2")
+    lines = [line for line in result.output.splitlines() if line.startswith("epoch")]
+    assert ["val mIoU" in line for line in lines] == [False, True]
+    assert lines[0].startswith("epoch   1/2  step 1/2  loss ")
+
+
 @pytest.mark.parametrize(
     "extra", [("--threads", "0"), ("--nonsense",), ("--device", "abacus"), ("--device", "cuda:99")]
 )
