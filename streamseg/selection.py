@@ -252,11 +252,12 @@ class Selector:
         if backend == "onnxruntime" and (beside := self.companion()) is not None:
             return beside
         width, height = self.wanted.size
-        if not self.wanted.build:
-            text = f"no {TITLES[backend]} engine for {width}x{height} is built"
-            self.watcher.notice(f"{text}: ONNX Runtime is used (--no-build)")
-            return self.companion() or self.onnxruntime(text)
         precision = self.wanted.precision or default_precision(backend, self.machine)
+        if not self.wanted.build:
+            text = f"no {TITLES[backend]} {precision} engine for {width}x{height} is built"
+            chosen = self.companion() or self.onnxruntime(text)
+            self.watcher.notice(f"{text}: ONNX Runtime {chosen.precision} is used (--no-build)")
+            return chosen
         if precision == "int8":
             raise UsageError(
                 f"int8 is calibrated on pictures: run 'streamseg build-engine --backend {backend} "

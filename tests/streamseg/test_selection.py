@@ -226,7 +226,7 @@ def test_asked_for_by_name_with_no_build_and_nothing_built(run: Run) -> None:
     chosen = run.choose(backend="tensorrt", build=False)
     assert is_onnxruntime(chosen)
     assert run.notices == [
-        "no TensorRT engine for 96x64 is built: ONNX Runtime is used (--no-build)"
+        "no TensorRT fp16 engine for 96x64 is built: ONNX Runtime fp32 is used (--no-build)"
     ]
 
 
