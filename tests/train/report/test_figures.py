@@ -77,7 +77,7 @@ def test_panels_of_one_figure_are_equally_high(
             yield drawn
 
     monkeypatch.setattr("train.report.curves.figure", spy)
-    classes = dict.fromkeys([f"class {i}" for i in range(11)], 0.5)
+    classes: dict[str, float | None] = {f"class {i}": 0.5 for i in range(11)}
     found = run("a", (0.1, 0.2))
     rows = tuple(dataclasses.replace(row, class_iou=classes) for row in found.rows)
     moved = dataclasses.replace(found, rows=rows)
