@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -104,3 +105,12 @@ def test_faults_of_the_lists(tmp_path: Path) -> None:
     listing.unlink()
     with pytest.raises(TrainError, match=r"train\.txt: no such list"):
         open_dataset("voc", root, "train")
+
+
+def test_without_scipy_one_sentence_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = draw_voc_sbd(tmp_path / "d")
+    monkeypatch.setitem(sys.modules, "scipy.io", None)
+    with pytest.raises(TrainError, match=r"\.mat: reading MATLAB files takes scipy \(pip install"):
+        list(open_dataset("voc_aug", root, "train", in_memory=False).pairs())
