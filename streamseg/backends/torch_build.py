@@ -245,5 +245,8 @@ def _store(program: ExportedProgram, made: str) -> bytes:
 
 
 def _first_line(error: BaseException) -> str:
-    text = str(error).strip().splitlines()
-    return text[0] if text else type(error).__name__
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    if "C++ compile error" in lines[0]:  # the command and its output follow
+        said = next((line.strip() for line in lines[1:] if "error:" in line), "it says nothing")
+        return f"the C++ compiler fails: {said}; is it complete, and is there room in $TMPDIR?"
+    return lines[0]

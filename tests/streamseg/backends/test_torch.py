@@ -181,6 +181,24 @@ def test_without_a_compiler_a_cpu_is_refused_in_one_sentence(
         torch_backend.build(model, toy_header(), BuildConfig(), progress=lambda *_: None)
 
 
+def test_a_compiler_that_fails_is_quoted(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = "x.cpp:7:10: fatal error: omp.h: No such file or directory"
+
+    def fail(*_: object) -> bytes:
+        raise RuntimeError(
+            f"CppCompileError: C++ compile error\n\nCommand:\ng++ x\n\nOutput:\n{said}\n"
+        )
+
+    monkeypatch.setattr(torch_build, "has_compiler", lambda: True)
+    monkeypatch.setattr(torch_build, "_compile", fail)
+    with pytest.raises(
+        EngineError, match=r"toy\.pt2: .*\(the C\+\+ compiler fails: x\.cpp:7:10: fat"
+    ):
+        torch_backend.build(
+            model, toy_header(), BuildConfig(profile=PROFILE), progress=lambda *_: None
+        )
+
+
 def test_without_torch_the_sentence_names_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(BackendUnavailableError, match=r"not installed .*; pip install torch"):
