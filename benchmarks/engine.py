@@ -35,7 +35,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from benchmarks.machine import median, print_result
-from streamseg.backends.onnxruntime import MAX_WORKERS, OnnxRuntimeEngine
+from streamseg.backends.onnxruntime import DISABLED_OPTIMIZERS, MAX_WORKERS, OnnxRuntimeEngine
 from streamseg.companion import companion_path
 from streamseg.engine import cpu_threads
 from streamseg.job import Job
@@ -100,7 +100,12 @@ class TunedEngine(OnnxRuntimeEngine):
         options.graph_optimization_level = LEVELS[setting.level]
         options.enable_cpu_mem_arena = setting.arena
         options.log_severity_level = 3
-        self._tuned = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self._tuned = ort.InferenceSession(
+            str(path),
+            options,
+            providers=["CPUExecutionProvider"],
+            disabled_optimizers=DISABLED_OPTIMIZERS,
+        )
         self._session = self._tuned
         self._binding = setting.binding
         self._local = threading.local()

@@ -13,12 +13,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from streamseg.precision import Scheme
-from streamseg.precision.graph import consumers, initializers, only_what_makes
+from streamseg.precision.graph import consumers, cpu_session, initializers, only_what_makes
 from streamseg.precision.int8 import quantise
 from streamseg.precision.ranges import Range
 
@@ -85,13 +84,7 @@ def _means(
     model: onnx.ModelProto, name: str, frames: Sequence[NDArray[np.uint8]]
 ) -> NDArray[np.float64]:
     """Mean of a feature map's channels over all frames and pixels."""
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    session = ort.InferenceSession(
-        only_what_makes(model, name).SerializeToString(),
-        options,
-        providers=["CPUExecutionProvider"],
-    )
+    session = cpu_session(only_what_makes(model, name))
     sums = [
         session.run([name], {"frames": frame[None]})[0].mean(axis=(0, 2, 3), dtype=np.float64)
         for batch in frames

@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
+from streamseg.backends.onnxruntime import DISABLED_OPTIMIZERS
 from streamseg.errors import ModelError, UsageError
 from streamseg.modelfile import HEADER_KEY, read_header
 
@@ -47,6 +49,18 @@ def load_fp32(path: Path) -> onnx.ModelProto:
             kept.append(node)
     replace_nodes(model, kept)
     return model
+
+
+def cpu_session(model: onnx.ModelProto) -> ort.InferenceSession:
+    """A graph as the CPU's engine runs it, but on all cores."""
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    return ort.InferenceSession(
+        model.SerializeToString(),
+        options,
+        providers=["CPUExecutionProvider"],
+        disabled_optimizers=DISABLED_OPTIMIZERS,
+    )
 
 
 def read_note(model: onnx.ModelProto) -> dict[str, Any]:

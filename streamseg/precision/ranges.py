@@ -13,10 +13,9 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 from numpy.typing import NDArray
 
-from streamseg.precision.graph import float_ranks
+from streamseg.precision.graph import cpu_session, float_ranks
 
 Method: TypeAlias = Literal["minmax", "percentile", "mse", "entropy"]
 """``minmax``: all that was seen. ``percentile``: all but one value in 10,000. ``mse``: the smallest
@@ -146,11 +145,7 @@ def observe(
     watched.graph.output.extend(
         onnx.helper.make_empty_tensor_value_info(name) for name in names if name not in outputs
     )
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    session = ort.InferenceSession(
-        watched.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    session = cpu_session(watched)
     histograms = {name: Histogram() for name in names}
     count = 0
     for index, batch in enumerate(frames):

@@ -18,7 +18,6 @@ from typing import Literal, TypeAlias
 import click
 import numpy as np
 import onnx
-import onnxruntime as ort
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
@@ -28,7 +27,7 @@ from streamseg.errors import StreamsegError, UsageError
 from streamseg.modelfile import find_model, read_header
 from streamseg.precision import Scheme
 from streamseg.precision.calibration import calibration_frames
-from streamseg.precision.graph import load_fp32
+from streamseg.precision.graph import cpu_session, load_fp32
 from streamseg.precision.int8 import quantisable, quantise
 from streamseg.precision.ranges import Method, Range, observe
 
@@ -122,11 +121,7 @@ def _changed(
 
 
 def _labels(graph: onnx.ModelProto, frames_NHWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    session = ort.InferenceSession(
-        graph.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    session = cpu_session(graph)
     labels = [session.run(["labels"], {"frames": frame[None]})[0] for frame in frames_NHWC]
     return np.concatenate(labels)
 

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 from onnx import TensorProto, numpy_helper
 
+from streamseg.backends.onnxruntime import OnnxRuntimeEngine
+from streamseg.modelfile import read_header
 from streamseg.precision import Scheme, convert
 from streamseg.precision.graph import load_fp32
 from streamseg.precision.int8 import _largest, quantisable, quantise
@@ -133,3 +136,23 @@ def test_a_dead_channel_with_an_ordinary_bias_survives(small: Path) -> None:
     ranges = observe(model, [FRAMES]).ranges("minmax")
     quantise(model, ranges, layers=quantisable(model), scheme="cpu")
     assert float(np.mean(labels_of(model, FRAMES) == wanted)) > 0.95
+
+
+@pytest.mark.parametrize("scheme", ["cpu", "portable"])
+def test_what_is_left_out_is_computed_in_fp32(small: Path, tmp_path: Path, scheme: Scheme) -> None:
+    model = onnx.load(str(small))
+    (weights,) = [t for t in model.graph.initializer if t.name == "depthwise.weight"]
+    values = numpy_helper.to_array(weights).copy()
+    values[0] *= 300  # with one scale for all channels, nothing would be left of the others
+    weights.CopyFrom(numpy_helper.from_array(values, weights.name))
+    uneven = tmp_path / "uneven.onnx"
+    onnx.save(model, str(uneven))
+    path = quantised(uneven, tmp_path, scheme, exclude=("node_depthwise",))
+    with OnnxRuntimeEngine(path, read_header(path), threads=1) as engine:
+        ours = engine.infer(FRAMES)
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    plain = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    expected = plain.run(["labels"], {"frames": FRAMES})[0]
+    assert np.mean(ours == expected) > 0.99
+    assert np.mean(labels_of(path, FRAMES) == expected) < 0.97, "the optimiser would quantise it"
