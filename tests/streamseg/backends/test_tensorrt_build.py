@@ -113,9 +113,14 @@ def test_an_interrupt_stops_the_build_at_its_next_step(model: Path) -> None:
             signal.raise_signal(signal.SIGINT)  # reaches the main thread, which only waits
         time.sleep(0.05)
 
+    # A shell's background jobs start with the signal ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     builder = FakeBuilder(steps=200, before=slow)
-    with pytest.raises(KeyboardInterrupt):
-        build(builder, model, CONFIG, silent)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            build(builder, model, CONFIG, silent)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert builder.done < 100
     count = builder.done
     time.sleep(0.2)
