@@ -16,7 +16,7 @@ once in each round, in turn; figures are medians. What is compared, NAME:
 - binding: as shipped, input and output bound to buffers made once (labels are copied out).
 - arena-off: as shipped, memory given back to the system after each call.
 - fp32, fp32-...: the model in fp32. All others are in int8 where that graph stands beside the model
-  (see `streamseg.companion`), which auto takes on processors with VNNI; else all are in fp32.
+  (see `streamseg.choosing.companion`) and auto takes it; else all are in fp32.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 
 from benchmarks.machine import median, print_result
 from streamseg.backends.onnxruntime import DISABLED_OPTIMIZERS, MAX_WORKERS, OnnxRuntimeEngine
-from streamseg.companion import companion_path
+from streamseg.choosing.companion import companion_path
 from streamseg.engine import cpu_threads
 from streamseg.job import Job
 from streamseg.modelfile import find_model, read_header

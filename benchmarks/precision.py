@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from benchmarks.machine import median, print_result
 from streamseg.backends.onnxruntime import OnnxRuntimeEngine
-from streamseg.companion import companion_path
+from streamseg.choosing.companion import companion_path
 from streamseg.engine import Engine
 from streamseg.modelfile import find_model, read_header
 from streamseg.netsize import parse_frame_size

@@ -34,10 +34,10 @@ from engines.program import export_program
 from streamseg.backends import torch as torch_backend
 from streamseg.backends.base import BackendUnavailableError, BuildConfig, Precision, Profile
 from streamseg.backends.onnxruntime import OnnxRuntimeEngine
+from streamseg.building.proof import proof_pictures
 from streamseg.engine import cpu_threads
 from streamseg.modelfile import ModelHeader, read_header
 from streamseg.netsize import parse_frame_size
-from streamseg.proof import proof_pictures
 from train.checkpoint import load_checkpoint
 from train.evaluate import torch_labeller
 

@@ -13,8 +13,8 @@ import click
 from engines.errors import EngineBuildError
 from streamseg import __version__
 from streamseg.backends.base import BuildConfig, Precision, Profile
-from streamseg.enginefile import EngineHeader
-from streamseg.enginekey import EngineKey, file_sha256
+from streamseg.cache.enginefile import EngineHeader
+from streamseg.cache.enginekey import EngineKey, file_sha256
 from streamseg.errors import StreamsegError
 from streamseg.modelfile import ModelHeader, builtin_models, find_model, read_header
 from train.errors import TrainError
@@ -93,7 +93,7 @@ def build(
     # Here, not at the top: --help and usage errors must not wait for torch.
     from engines.torch_tensorrt import build_plan, import_torch_tensorrt
     from streamseg.backends import tensorrt
-    from streamseg.cache import EngineCache
+    from streamseg.cache.folder import EngineCache
 
     if output is not None:
         check_target(output, overwrite=overwrite)

@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 
 from engines.errors import EngineBuildError
-from streamseg.companion import companion_path
+from streamseg.choosing.companion import companion_path
 from streamseg.engine import Engine, open_engine
 from streamseg.modelfile import HEADER_KEY, ModelHeader, read_header
 from streamseg.precision import convert

@@ -20,7 +20,7 @@ from streamseg.cli_engines import COMMANDS
 from streamseg.errors import StreamsegError
 
 if TYPE_CHECKING:
-    from streamseg.buildrequest import Watcher
+    from streamseg.building.request import Watcher
     from streamseg.report import ProgressView
     from streamseg.stats import Stats
 
@@ -276,7 +276,7 @@ def sample(path: Path, seconds: float, size: str, seed: int, overwrite: bool, qu
 
 
 def _watcher(view: ProgressView) -> Watcher:
-    from streamseg.buildrequest import Watcher
+    from streamseg.building.request import Watcher
 
     return Watcher(notice=view.notice, progress=view.building)
 

@@ -74,7 +74,7 @@ def build_engine(json_target: str | None, quiet: bool, sensitivity: bool, **opti
     It is refused if its labels differ too much from the fp32 model's, if it loses more mIoU than
     --max-drop, or if it is no faster than what it would replace. Exit code 1, and no engine left.
     """
-    from streamseg.buildview import BuildView
+    from streamseg.building.view import BuildView
     from streamseg.enginecommands import build_from_options, list_sensitivity
     from streamseg.report import check_json_target
 

@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from streamseg.cache import EngineCache
+from streamseg.cache.folder import EngineCache
 from streamseg.cpu import cpu_features, cpu_name, int8_speedup
 from streamseg.engine import cpu_threads
 from streamseg.enginereport import counted, megabytes
@@ -256,7 +256,7 @@ PROBES: dict[str, Probe] = {
 def _will_use() -> str:
     """What ``auto`` takes for the built-in model at its own size, without building."""
     from streamseg.backends.names import Machine
-    from streamseg.candidates import Wanted, find_candidates
+    from streamseg.choosing.candidates import Wanted, find_candidates
     from streamseg.modelfile import find_model, read_header
 
     model = find_model("mbv2")
@@ -288,7 +288,7 @@ def _will_use() -> str:
 
 def _int8_is_used() -> bool:
     """Whether the built-in model comes in int8, and that pays on this processor."""
-    from streamseg.companion import find_companion, speedup_here
+    from streamseg.choosing.companion import find_companion, speedup_here
     from streamseg.modelfile import find_model, read_header
 
     model = find_model("mbv2")

@@ -110,7 +110,7 @@ def open_engine(
 
     Args:
         model: name of a built-in model, or path of a model file.
-        backend: ``auto`` takes the fastest that works here, see `streamseg.selection`.
+        backend: ``auto`` takes the fastest that works here, see `streamseg.choosing.selection`.
         precision: ``fp32``, ``fp16`` or ``int8``; None takes the best one that is there.
         size: width and height of the frames to come, pixels; None takes the model's default.
         threads: CPU threads to compute with; None means every core this process may use.
@@ -124,7 +124,7 @@ def open_engine(
         UsageError: no such model or backend, or threads or batch below 1.
     """
     # Here, not at the top: `streamseg --help` must not wait for onnxruntime to load.
-    from streamseg.choice import choose_engine
+    from streamseg.choosing.choice import choose_engine
 
     return choose_engine(
         model,

@@ -11,16 +11,19 @@ from typing import Any
 
 from streamseg.backends.base import BackendUnavailableError, BuildConfig, Profile
 from streamseg.backends.names import Machine
-from streamseg.build import Builder, Built
-from streamseg.buildrequest import BuildRequest, Watcher
-from streamseg.cache import CacheEntry, EngineCache
-from streamseg.candidates import (
+from streamseg.building.build import Builder, Built
+from streamseg.building.gate import GateError
+from streamseg.building.proof import proof_pictures
+from streamseg.building.request import BuildRequest, Watcher
+from streamseg.cache.folder import CacheEntry, EngineCache
+from streamseg.choosing.candidates import (
     Wanted,
     computes_on_cpu,
     default_batch,
     default_precision,
     invalid_here,
 )
+from streamseg.choosing.selection import Selector
 from streamseg.enginereport import (
     aligned,
     counted,
@@ -31,11 +34,8 @@ from streamseg.enginereport import (
     proof_table,
 )
 from streamseg.errors import UsageError
-from streamseg.gate import GateError
 from streamseg.modelfile import find_model, read_header
 from streamseg.netsize import parse_frame_size
-from streamseg.proof import proof_pictures
-from streamseg.selection import Selector
 
 _DAY = 86_400.0
 _SENSITIVITY_PICTURES = 8

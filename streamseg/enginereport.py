@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from streamseg.backends.names import TITLES
-from streamseg.cache import CacheEntry
-from streamseg.enginekey import EngineKey
-from streamseg.proof import Proof
-from streamseg.timing import Speed
+from streamseg.building.proof import Proof
+from streamseg.building.timing import Speed
+from streamseg.cache.enginekey import EngineKey
+from streamseg.cache.folder import CacheEntry
 
 _WORST_CLASSES = 3
 

@@ -10,7 +10,7 @@ StreamsegError              exit code 1
     ├── DeviceMemoryError   the device has too little memory for this batch
     ├── EngineFileError     an engine file is truncated, damaged, foreign or too new
     ├── CacheError          the folder of engines is not private, not writable, or full
-    └── GateError           a built engine was refused, and why (in `streamseg.gate`)
+    └── GateError           a built engine was refused, and why (in `streamseg.building.gate`)
 """
 
 from __future__ import annotations

@@ -11,13 +11,13 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from streamseg.buildrequest import Watcher
-from streamseg.choice import check_choice, choose_engine, size_matters
+from streamseg.building.request import Watcher
+from streamseg.choosing.choice import check_choice, choose_engine, size_matters
+from streamseg.choosing.notices import Notices
 from streamseg.composite import Mode
 from streamseg.engine import BackendName, PrecisionName
 from streamseg.job import DrawOptions, Job, OnProgress, Size, network_size
 from streamseg.modelfile import find_model, read_header
-from streamseg.notices import Notices
 from streamseg.stats import RunClock, Stats
 from streamseg.video.encoder import EncoderOptions
 from streamseg.video.live import open_live

@@ -16,13 +16,13 @@ import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from streamseg.buildrequest import Watcher
-from streamseg.choice import check_choice, choose_engine
+from streamseg.building.request import Watcher
+from streamseg.choosing.choice import check_choice, choose_engine
+from streamseg.choosing.notices import Notices
 from streamseg.composite import Mode
 from streamseg.engine import BackendName, PrecisionName, cpu_threads
 from streamseg.job import DrawOptions, Job, OnProgress, Size, network_size
 from streamseg.modelfile import find_model, read_header
-from streamseg.notices import Notices
 from streamseg.stats import RunClock, Stats
 from streamseg.video.encoder import EncoderOptions
 from streamseg.video.file import FileSource

@@ -102,8 +102,8 @@ class TensorRTEngine:
     largest is split, one below its smallest is filled up.
 
     When the GPU is out of memory, here or in `infer`, `DeviceMemoryError` is raised, the memory of
-    the slot is given back, and a smaller batch may be tried: `streamseg.smallerbatch` does so, and
-    says it.
+    the slot is given back, and a smaller batch may be tried: `streamseg.choosing.smallerbatch` does
+    so, and says it.
 
     Args:
         plan: a deserialised plan with input ``frames`` and output ``labels``, both uint8.

@@ -15,9 +15,9 @@ from engines.build_command import model_of, profile_of
 from streamseg.backends import tensorrt
 from streamseg.backends.base import BuildConfig, Profile
 from streamseg.backends.names import Machine
-from streamseg.cache import EngineCache
-from streamseg.candidates import Wanted, find_candidates
-from streamseg.enginekey import file_sha256
+from streamseg.cache.enginekey import file_sha256
+from streamseg.cache.folder import EngineCache
+from streamseg.choosing.candidates import Wanted, find_candidates
 from streamseg.errors import EngineError
 from streamseg.modelfile import ModelHeader, find_model, read_header
 from tests.streamseg.fakes import FakeEngine

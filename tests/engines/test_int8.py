@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from engines import int8
 from engines.__main__ import main
-from streamseg.companion import companion_path, find_companion
+from streamseg.choosing.companion import companion_path, find_companion
 from streamseg.engine import open_engine
 from streamseg.modelfile import read_header
 

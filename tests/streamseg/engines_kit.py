@@ -6,8 +6,8 @@ import hashlib
 from pathlib import Path
 
 from streamseg.backends.base import BuildConfig, Precision, Profile
-from streamseg.enginefile import EngineHeader
-from streamseg.enginekey import EngineKey
+from streamseg.cache.enginefile import EngineHeader
+from streamseg.cache.enginekey import EngineKey
 
 HERE = {"fake": "1.0", "gpu": "Toy 3000"}
 """The environment of the machine that the tests pretend to be."""

@@ -31,8 +31,8 @@ Run = Callable[..., Ran]
 @pytest.fixture
 def behaviour(monkeypatch: pytest.MonkeyPatch) -> Behaviour:
     monkeypatch.setitem(names.BACKENDS, "tensorrt", fake_backend.__name__)
-    monkeypatch.setattr("streamseg.selection.find_spec", lambda _: None)
-    monkeypatch.setattr("streamseg.choice.find_spec", lambda _: None)
+    monkeypatch.setattr("streamseg.choosing.selection.find_spec", lambda _: None)
+    monkeypatch.setattr("streamseg.choosing.choice.find_spec", lambda _: None)
     fake_backend.behaviour = Behaviour()
     return fake_backend.behaviour
 

@@ -159,6 +159,6 @@ def test_a_broken_graph_beside_the_model_is_no_crash(monkeypatch: pytest.MonkeyP
     def broken_graph(*_: object) -> None:
         raise ModelError("mbv2.int8.onnx: not an ONNX file")
 
-    monkeypatch.setattr("streamseg.companion.find_companion", broken_graph)
+    monkeypatch.setattr("streamseg.choosing.companion.find_companion", broken_graph)
     findings = examine({"Python": PROBES["Python"]})
     assert findings.will_use.startswith("ONNX Runtime fp32 for mbv2")

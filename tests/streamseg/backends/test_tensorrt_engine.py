@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from streamseg.backends.tensorrt import TensorRTEngine
 from streamseg.backends.trt_seam import TensorInfo
+from streamseg.choosing.smallerbatch import SmallerBatches
 from streamseg.errors import DeviceMemoryError, EngineError
-from streamseg.smallerbatch import SmallerBatches
 from tests.streamseg.backends.fake_gpu import FakeGpu, FakePlan
 from tests.streamseg.fakes import toy_header
 

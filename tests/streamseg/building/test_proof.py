@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from streamseg.building.gate import Gate
+from streamseg.building.labelled import Confusion, labelled_pairs, read_labelled
+from streamseg.building.proof import Agreement, Proof, compare, compare_labelled, drawn_pictures
+from streamseg.building.timing import Runner, Speed, Timing, time_engines
 from streamseg.errors import DeviceMemoryError, EngineError, SourceError, UsageError
-from streamseg.gate import Gate
-from streamseg.labelled import Confusion, labelled_pairs, read_labelled
-from streamseg.proof import Agreement, Proof, compare, compare_labelled, drawn_pictures
-from streamseg.timing import Runner, Speed, Timing, time_engines
 from tests.streamseg.fakes import FakeEngine
 
 FRAMES = np.random.default_rng(5).integers(0, 255, (6, 64, 96, 3), np.uint8)

@@ -1,7 +1,7 @@
 """Proves a built engine on pictures, beside ONNX Runtime in fp32 and what it would replace.
 
-Opens the engines, lets `streamseg.proof` compare and `streamseg.timing` time them, and asks the
-gate. Knows nothing about building and keeping.
+Opens the engines, lets `proof` compare and `timing` time them, and asks the `gate`. Knows nothing
+about building and keeping.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamseg.backends.names import TITLES, find_backend
-from streamseg.buildrequest import BuildRequest, Watcher
+from streamseg.building.gate import Gate, GateError
+from streamseg.building.labelled import labelled_pairs, labelled_title, read_labelled
+from streamseg.building.proof import Agreement, Proof, compare, compare_labelled, proof_pictures
+from streamseg.building.request import BuildRequest, Watcher
+from streamseg.building.timing import Runner, Speed, time_engines
+from streamseg.cache.enginekey import EngineKey
 from streamseg.engine import Engine, cpu_threads
-from streamseg.enginekey import EngineKey
-from streamseg.gate import Gate, GateError
-from streamseg.labelled import labelled_pairs, labelled_title, read_labelled
-from streamseg.proof import Agreement, Proof, compare, compare_labelled, proof_pictures
-from streamseg.timing import Runner, Speed, time_engines
 
 _TIMED = 16
 """Labelled pictures to time engines on: as many as the largest usual batch."""

@@ -15,10 +15,12 @@ from pathlib import Path
 
 from streamseg.backends.base import BuildConfig, Precision, Profile
 from streamseg.backends.names import TITLES, Machine, find_backend
-from streamseg.build import Builder
-from streamseg.buildrequest import BuildRequest, Watcher
-from streamseg.cache import CacheEntry, EngineCache
-from streamseg.candidates import (
+from streamseg.building.build import Builder
+from streamseg.building.gate import GateError
+from streamseg.building.request import BuildRequest, Watcher
+from streamseg.cache.enginekey import EngineKey
+from streamseg.cache.folder import CacheEntry, EngineCache
+from streamseg.choosing.candidates import (
     Candidate,
     Wanted,
     computes_on_cpu,
@@ -26,9 +28,9 @@ from streamseg.candidates import (
     default_precision,
     find_candidates,
 )
-from streamseg.companion import find_companion, speedup_here
+from streamseg.choosing.companion import find_companion, speedup_here
+from streamseg.choosing.smallerbatch import SmallerBatches
 from streamseg.engine import Engine, cpu_threads
-from streamseg.enginekey import EngineKey
 from streamseg.errors import (
     CacheError,
     EngineError,
@@ -38,9 +40,7 @@ from streamseg.errors import (
     UsageError,
     is_out_of_memory,
 )
-from streamseg.gate import GateError
 from streamseg.modelfile import ModelHeader
-from streamseg.smallerbatch import SmallerBatches
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

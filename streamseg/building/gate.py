@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from streamseg.building.proof import Proof
+from streamseg.building.timing import Speed
 from streamseg.errors import EngineError
-from streamseg.proof import Proof
-from streamseg.timing import Speed
 
 MIN_AGREEMENT = 0.99
 

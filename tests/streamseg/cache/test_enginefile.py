@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from streamseg.backends.base import BuildConfig, Profile
-from streamseg.enginefile import (
+from streamseg.cache.enginefile import (
     FORMAT,
     MAGIC,
     EngineHeader,
@@ -18,7 +18,7 @@ from streamseg.enginefile import (
     read_payload,
     write_engine,
 )
-from streamseg.enginekey import EngineKey, config_from_dict, config_to_dict, file_sha256
+from streamseg.cache.enginekey import EngineKey, config_from_dict, config_to_dict, file_sha256
 from streamseg.errors import EngineFileError
 from tests.streamseg.engines_kit import HERE, toy_engine_header, toy_key, toy_profile
 

@@ -15,11 +15,11 @@ import pytest
 from streamseg.backends import names
 from streamseg.backends.base import BackendUnavailableError, BuildConfig, Profile
 from streamseg.backends.names import Machine
-from streamseg.build import Builder, smaller_batch
-from streamseg.buildrequest import BuildRequest, Watcher
-from streamseg.cache import EngineCache
+from streamseg.building.build import Builder, smaller_batch
+from streamseg.building.gate import GateError
+from streamseg.building.request import BuildRequest, Watcher
+from streamseg.cache.folder import EngineCache
 from streamseg.errors import CacheError, DeviceMemoryError, EngineError, SourceError, UsageError
-from streamseg.gate import GateError
 from tests.streamseg import fake_backend
 from tests.streamseg.conftest import REPOSITORY
 from tests.streamseg.engines_kit import listing, toy_profile
@@ -310,9 +310,9 @@ from pathlib import Path
 from streamseg.backends import names
 from streamseg.backends.base import BuildConfig
 from streamseg.backends.names import Machine
-from streamseg.build import Builder
-from streamseg.buildrequest import BuildRequest, Watcher
-from streamseg.cache import EngineCache
+from streamseg.building.build import Builder
+from streamseg.building.request import BuildRequest, Watcher
+from streamseg.cache.folder import EngineCache
 from tests.streamseg import fake_backend
 from tests.streamseg.engines_kit import toy_profile
 from tests.streamseg.fakes import toy_header

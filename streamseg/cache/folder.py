@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from streamseg.cachelock import is_locked, locked
-from streamseg.cacheplace import cache_folder, check_private, open_private
-from streamseg.enginefile import EngineHeader, read_engine_header, read_payload, write_engine
-from streamseg.enginekey import EngineKey
+from streamseg.building.graphstore import GraphStore
+from streamseg.cache.enginefile import EngineHeader, read_engine_header, read_payload, write_engine
+from streamseg.cache.enginekey import EngineKey
+from streamseg.cache.lock import is_locked, locked
+from streamseg.cache.place import cache_folder, check_private, open_private
 from streamseg.errors import CacheError, EngineFileError
-from streamseg.graphstore import GraphStore
 
 SUFFIX = ".engine"
 _DIGITS = 16

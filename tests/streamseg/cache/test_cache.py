@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from streamseg.cache import EngineCache
-from streamseg.cachelock import is_locked, locked
-from streamseg.cacheplace import cache_folder
+from streamseg.cache.folder import EngineCache
+from streamseg.cache.lock import is_locked, locked
+from streamseg.cache.place import cache_folder
 from streamseg.errors import CacheError, EngineFileError
 from tests.streamseg.conftest import REPOSITORY
 from tests.streamseg.engines_kit import listing, toy_engine_header, toy_key
@@ -252,7 +252,7 @@ def test_a_refused_engine_s_graph_goes_unless_another_engine_has_it(cache: Engin
 HOLD = """
 import sys, time
 from pathlib import Path
-from streamseg.cachelock import locked
+from streamseg.cache.lock import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(float(sys.argv[2]))

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from streamseg.backends.base import Precision
 from streamseg.backends.names import BACKENDS, TITLES, Machine
-from streamseg.buildrequest import program_path
-from streamseg.cache import CacheEntry, EngineCache
-from streamseg.enginefile import EngineHeader
-from streamseg.enginekey import EngineKey, file_sha256
+from streamseg.building.request import program_path
+from streamseg.cache.enginefile import EngineHeader
+from streamseg.cache.enginekey import EngineKey, file_sha256
+from streamseg.cache.folder import CacheEntry, EngineCache
 from streamseg.errors import UsageError
 from streamseg.modelfile import ModelHeader
 

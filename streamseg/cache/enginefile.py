@@ -8,8 +8,8 @@
     payload   what the backend built
 
 The header is read without the payload, and the payload is checked before any backend sees it.
-The checksums find accidents, not forgers: loading an engine runs it, so `streamseg.cache` keeps
-engine files where nobody else can write. Knows nothing about backends or folders.
+The checksums find accidents, not forgers: loading an engine runs it, so `streamseg.cache.folder`
+keeps engine files where nobody else can write. Knows nothing about backends or folders.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from streamseg.enginekey import EngineKey
+from streamseg.cache.enginekey import EngineKey
 from streamseg.errors import EngineFileError
 
 MAGIC = b"\x93SSEGENG"  # no text file begins like this
@@ -44,7 +44,7 @@ class EngineHeader:
     payload_bytes: int
     payload_sha256: str
     proof: dict[str, Any] = field(default_factory=dict)
-    """What `streamseg.proof.Proof.to_dict` made: agreement and times when it was built."""
+    """What `streamseg.building.proof.Proof.to_dict` made: agreement and times when it was built."""
 
     def to_bytes(self) -> bytes:
         """The header as stored: JSON, UTF-8."""

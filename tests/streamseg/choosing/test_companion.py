@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from streamseg import companion
-from streamseg.companion import companion_path, find_companion, speedup_here
+from streamseg.choosing import companion
+from streamseg.choosing.companion import companion_path, find_companion, speedup_here
 from streamseg.errors import ModelError
 from streamseg.modelfile import builtin_models, find_model, read_header
 

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamseg.backends.base import BackendUnavailableError, BuildConfig, BuildProgress
-from streamseg.cache import EngineCache
-from streamseg.enginekey import EngineKey
+from streamseg.building.gate import MIN_AGREEMENT
+from streamseg.building.proof import CALIBRATION_START, drawn_pictures
+from streamseg.cache.enginekey import EngineKey
+from streamseg.cache.folder import EngineCache
 from streamseg.errors import EngineError, UsageError
-from streamseg.gate import MIN_AGREEMENT
 from streamseg.modelfile import ModelHeader
-from streamseg.proof import CALIBRATION_START, drawn_pictures
 
 CALIBRATION_PICTURES = 64
 

@@ -20,21 +20,21 @@ from numpy.typing import NDArray
 from streamseg import __version__
 from streamseg.backends.base import BuildConfig
 from streamseg.backends.names import Machine, find_backend
-from streamseg.buildrequest import (
+from streamseg.building.gate import GateError
+from streamseg.building.proof import Proof
+from streamseg.building.prover import Pictures, Prover, pictures_of
+from streamseg.building.request import (
     BuildRequest,
     Watcher,
     calibration_frames_of,
     graph_of,
     program_path,
 )
-from streamseg.cache import EngineCache
+from streamseg.cache.enginefile import EngineHeader
+from streamseg.cache.enginekey import EngineKey, file_sha256
+from streamseg.cache.folder import EngineCache
 from streamseg.engine import Engine
-from streamseg.enginefile import EngineHeader
-from streamseg.enginekey import EngineKey, file_sha256
 from streamseg.errors import EngineError, EngineFileError, is_out_of_memory
-from streamseg.gate import GateError
-from streamseg.proof import Proof
-from streamseg.prover import Pictures, Prover, pictures_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """What a built engine is worth: its labels and its speed against the fp32 model, on pictures.
 
 The reference is the model file on ONNX Runtime in fp32. Knows nothing about how engines are built
-or kept; what is good enough is `streamseg.gate`'s.
+or kept; what is good enough is `streamseg.building.gate`'s.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from streamseg.building.labelled import Confusion, labelled_pairs, labelled_title, read_labelled
+from streamseg.building.timing import Speed
 from streamseg.engine import Engine
 from streamseg.errors import EngineError, UsageError
-from streamseg.labelled import Confusion, labelled_pairs, labelled_title, read_labelled
-from streamseg.timing import Speed
 
 _DRAWN = 8
 _DRAWN_EVERY = 70
@@ -165,7 +165,7 @@ def compare_labelled(
     """Agreement on labelled pictures, and the mIoU of both.
 
     Raises:
-        UsageError, SourceError: see `streamseg.labelled`.
+        UsageError, SourceError: see `streamseg.building.labelled`.
         EngineError: an engine failed, or its labels cannot be.
     """
     classes = reference.spec.model.classes.names

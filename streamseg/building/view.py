@@ -9,7 +9,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from streamseg.buildrequest import Watcher
+from streamseg.building.request import Watcher
 
 _PLAIN_LINE_EVERY_SECONDS = 5.0
 

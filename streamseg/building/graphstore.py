@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Collection
 from pathlib import Path
 
-from streamseg.enginekey import file_sha256
+from streamseg.cache.enginekey import file_sha256
 from streamseg.errors import CacheError
 
 _RECIPE_DIGITS, _CHECK_DIGITS = 32, 16

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from streamseg.buildrequest import Watcher
-from streamseg.selection import Chosen
+from streamseg.building.request import Watcher
+from streamseg.choosing.selection import Chosen
 from streamseg.stats import Stats
 
 

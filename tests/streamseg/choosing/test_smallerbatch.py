@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from streamseg.choosing.smallerbatch import SmallerBatches
 from streamseg.engine import Engine
 from streamseg.errors import DeviceMemoryError, EngineError
-from streamseg.smallerbatch import SmallerBatches
 from tests.streamseg.fakes import FakeEngine
 
 

@@ -1,4 +1,4 @@
-"""From what a caller names to the engine that runs; see `streamseg.selection` for the rules."""
+"""From what a caller names to the engine that runs; `selection` has the rules."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import get_args
 
 from streamseg.backends.base import Precision
 from streamseg.backends.names import BACKENDS
-from streamseg.buildrequest import Watcher
-from streamseg.cache import EngineCache
-from streamseg.candidates import Wanted
+from streamseg.building.request import Watcher
+from streamseg.cache.folder import EngineCache
+from streamseg.choosing.candidates import Wanted
+from streamseg.choosing.selection import Chosen, Selector
 from streamseg.errors import CacheError, UsageError
 from streamseg.modelfile import find_model, read_header
-from streamseg.selection import Chosen, Selector
 
 
 def choose_engine(

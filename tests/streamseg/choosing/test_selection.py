@@ -14,15 +14,15 @@ import pytest
 from streamseg.backends import names
 from streamseg.backends.base import BackendUnavailableError, BuildConfig, Precision
 from streamseg.backends.names import Machine
-from streamseg.buildrequest import Watcher
-from streamseg.cache import EngineCache
-from streamseg.candidates import Wanted
-from streamseg.choice import choose_engine, size_matters
-from streamseg.companion import companion_path
-from streamseg.enginefile import EngineHeader
-from streamseg.enginekey import EngineKey, file_sha256
+from streamseg.building.request import Watcher
+from streamseg.cache.enginefile import EngineHeader
+from streamseg.cache.enginekey import EngineKey, file_sha256
+from streamseg.cache.folder import EngineCache
+from streamseg.choosing.candidates import Wanted
+from streamseg.choosing.choice import choose_engine, size_matters
+from streamseg.choosing.companion import companion_path
+from streamseg.choosing.selection import Chosen, Selector
 from streamseg.errors import EngineError, UsageError
-from streamseg.selection import Chosen, Selector
 from tests.streamseg import fake_backend
 from tests.streamseg.engines_kit import HERE, listing, toy_profile
 from tests.streamseg.fake_backend import Behaviour
@@ -38,7 +38,7 @@ SLOW = 0.1
 def behaviour(monkeypatch: pytest.MonkeyPatch) -> Behaviour:
     """The fake backend, under TensorRT's name; `auto` builds nothing unless a test wants it."""
     monkeypatch.setitem(names.BACKENDS, "tensorrt", fake_backend.__name__)
-    monkeypatch.setattr("streamseg.selection.find_spec", lambda _: None)
+    monkeypatch.setattr("streamseg.choosing.selection.find_spec", lambda _: None)
     fake_backend.behaviour = Behaviour()
     return fake_backend.behaviour
 
@@ -295,7 +295,9 @@ def test_a_cache_that_is_not_private_is_not_used(run: Run) -> None:
 def test_auto_builds_where_tensorrt_runs(
     run: Run, behaviour: Behaviour, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("streamseg.selection.find_spec", lambda name: name == "tensorrt" or None)
+    monkeypatch.setattr(
+        "streamseg.choosing.selection.find_spec", lambda name: name == "tensorrt" or None
+    )
     chosen = run.choose(precision="fp32")
     assert chosen.reason == "built now, the fastest here"
     assert len(behaviour.builds) == 1
@@ -306,7 +308,9 @@ def test_auto_builds_where_tensorrt_runs(
 def test_what_the_gate_refused_is_not_built_at_every_run(
     run: Run, behaviour: Behaviour, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("streamseg.selection.find_spec", lambda name: name == "tensorrt" or None)
+    monkeypatch.setattr(
+        "streamseg.choosing.selection.find_spec", lambda name: name == "tensorrt" or None
+    )
     behaviour.infer_seconds = SLOW
     assert is_onnxruntime(run.choose(precision="fp32", low_latency=True))
     assert "refused and not kept" in run.notices[-1]
@@ -317,7 +321,9 @@ def test_what_the_gate_refused_is_not_built_at_every_run(
 def test_a_build_that_fails_leaves_onnxruntime(
     run: Run, behaviour: Behaviour, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("streamseg.selection.find_spec", lambda name: name == "tensorrt" or None)
+    monkeypatch.setattr(
+        "streamseg.choosing.selection.find_spec", lambda name: name == "tensorrt" or None
+    )
 
     def fail() -> None:
         raise EngineError("TensorRT cannot parse node 7")
@@ -356,7 +362,7 @@ def test_only_engines_made_for_a_size_ask_for_it(
     matters: bool,
 ) -> None:
     monkeypatch.setenv("STREAMSEG_CACHE", str(tmp_path / "none"))
-    monkeypatch.setattr("streamseg.choice.find_spec", lambda _: None)
+    monkeypatch.setattr("streamseg.choosing.choice.find_spec", lambda _: None)
     assert size_matters(backend) == matters
 
 
@@ -389,7 +395,7 @@ def with_int8(model: Path, tmp_path: Path, behaviour: Behaviour) -> Run:
 def test_auto_takes_int8_beside_the_model_where_it_pays(
     with_int8: Run, pays: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("streamseg.selection.speedup_here", lambda: 1.5 if pays else 1.0)
+    monkeypatch.setattr("streamseg.choosing.selection.speedup_here", lambda: 1.5 if pays else 1.0)
     chosen = with_int8.choose()
     assert is_onnxruntime(chosen)
     assert chosen.precision == ("int8" if pays else "fp32")
@@ -405,7 +411,7 @@ def test_auto_takes_int8_beside_the_model_where_it_pays(
 def test_an_engine_must_beat_int8_where_that_pays(
     with_int8: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("streamseg.selection.speedup_here", lambda: 1.5)
+    monkeypatch.setattr("streamseg.choosing.selection.speedup_here", lambda: 1.5)
     with_int8.store(speedup=1.3)
     assert with_int8.choose().precision == "int8"
     with_int8.store(speedup=4.0, precision="fp16")
@@ -415,7 +421,7 @@ def test_an_engine_must_beat_int8_where_that_pays(
 def test_a_new_engine_is_measured_against_int8_where_that_pays(
     with_int8: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("streamseg.selection.speedup_here", lambda: 1.5)
+    monkeypatch.setattr("streamseg.choosing.selection.speedup_here", lambda: 1.5)
     selector = Selector(
         Wanted(model=with_int8.model, header=toy_header(), size=(96, 64)), cache=with_int8.cache
     )
@@ -433,7 +439,7 @@ def test_a_new_engine_is_measured_against_int8_where_that_pays(
 def test_a_broken_int8_graph_is_named_once_and_fp32_runs(
     with_int8: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("streamseg.selection.speedup_here", lambda: 1.5)
+    monkeypatch.setattr("streamseg.choosing.selection.speedup_here", lambda: 1.5)
     companion_path(with_int8.model).write_bytes(b"")
     assert with_int8.choose().precision == "fp32"
     (notice,) = with_int8.notices
