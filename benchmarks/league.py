@@ -93,7 +93,7 @@ def measure_latencies(runs: Sequence[Run], size: tuple[int, int], rounds: int) -
                 engine.close()
     return Latencies(
         engine=f"ONNX Runtime {machine.get('onnxruntime', '?')}, CPU, 1 thread",
-        machine=f"{machine['processor']}, {machine['cores']} cores, {machine['system']}",
+        machine=f"{machine['processor']}, {machine['system']}",
         size=size,
         batch=1,
         milliseconds={name: median(values) for name, values in times.items()},
