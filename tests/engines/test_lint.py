@@ -14,6 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from engines.__main__ import main
 from engines.errors import EngineBuildError
 from engines.lint import NODE_BUDGET, lint
+from streamseg.choosing.companion import companion_path
 from streamseg.modelfile import find_model
 
 Node = onnx.NodeProto
@@ -52,6 +53,11 @@ def path(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("name", ["mbv2"])
 def test_the_shipped_models_have_nothing_that_tensorrt_refuses(name: str) -> None:
     assert lint(find_model(name)) == []
+
+
+def test_int8_for_a_cpu_is_one_sentence() -> None:
+    (problem,) = lint(companion_path(find_model("mbv2")))
+    assert problem.startswith("int8 for ONNX Runtime on a CPU")
 
 
 def test_a_freshly_exported_model_has_nothing_that_tensorrt_refuses(model_file: Path) -> None:
