@@ -172,6 +172,8 @@ _STAGE_HEADS = ("stage", "frames", "p50 ms", "p95 ms", "busy")
 
 def print_stats(stats: Stats) -> None:
     """The final tables on standard output; aligned plain lines where it is no terminal."""
+    if sys.stdout is None:  # closed by whoever started this: nobody wants to read it
+        return
     console = Console()
     if console.is_terminal:
         table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
@@ -191,7 +193,19 @@ def print_stats(stats: Stats) -> None:
         f"stage {name}: {items} frames, p50 {p50} ms, p95 {p95} ms, busy {busy}"
         for name, items, p50, p95, busy in stage_rows(stats)
     ]
-    sys.stdout.write("\n".join(lines) + "\n")
+    _print("\n".join(lines) + "\n")
+
+
+def _print(text: str) -> None:
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(
+            f"standard output: cannot be written to ({error.strerror}); the video is complete"
+        ) from error
 
 
 def check_json_target(target: str | None, *videos: str | None) -> None:
@@ -229,7 +243,8 @@ def write_json_values(values: Mapping[str, Any], target: str) -> None:
     """
     text = json.dumps(values, indent=2) + "\n"
     if target == "-":
-        sys.stdout.write(text)
+        if sys.stdout is not None:
+            _print(text)
         return
     try:
         Path(target).write_text(text)

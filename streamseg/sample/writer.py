@@ -18,12 +18,11 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from streamseg.errors import OutputError, UsageError
 from streamseg.sample.audio import SAMPLE_RATE, scene_audio
 from streamseg.sample.scene import StreetScene
 from streamseg.sample.spec import DEFAULT_SPEC, SampleSpec
+from streamseg.video.output import OutputPath, cannot_write
 
-CONTAINERS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}
 _X264 = {"crf": "18", "preset": "veryfast"}
 _AAC_BITS = 96_000
 _AAC_FRAME = 1024
@@ -43,35 +42,18 @@ def write_sample(
     """Draw the street and write it to `path`, under a temporary name until it is complete.
 
     Raises:
-        UsageError: an unknown suffix, or `path` exists and `overwrite` is false.
-        OutputError: the folder is missing or the file cannot be written.
+        UsageError, OutputError: as `streamseg.video.output.OutputPath.check`; or the disk is full.
     """
-    target = Path(path)
-    container = _container(target, overwrite=overwrite)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
+    place = OutputPath.check(Path(path), overwrite=overwrite)
     try:
-        with av.open(str(partial), "w", format=container) as output:
+        with av.open(f"file:{place.partial}", "w", format=place.muxer) as output:
             _encode(output, spec, progress)
-        partial.replace(target)
-    except av.FFmpegError as error:
-        raise OutputError(f"{target}: cannot be written: {error.strerror}") from error
+        place.publish()
+    except (av.FFmpegError, OSError) as error:
+        raise cannot_write(place, error) from error
     finally:
         # after the rename there is none; after any failure, an interrupt too, half a file
-        partial.unlink(missing_ok=True)
-
-
-def _container(target: Path, *, overwrite: bool) -> str:
-    """The container's name, once it is sure that `target` may be written."""
-    container = CONTAINERS.get(target.suffix.lower())
-    if container is None:
-        raise UsageError(f"{target}: unknown suffix; use one of {', '.join(CONTAINERS)}")
-    if not target.parent.is_dir():
-        raise OutputError(f"{target}: the folder {target.parent} does not exist; make it first")
-    if target.is_dir():
-        raise UsageError(f"{target}: is a folder; name a file in it")
-    if target.exists() and not overwrite:
-        raise UsageError(f"{target}: already exists; use --overwrite or another name")
-    return container
+        place.discard()
 
 
 def _video_stream(output: OutputContainer, spec: SampleSpec) -> VideoStream:

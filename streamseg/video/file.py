@@ -13,7 +13,14 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from streamseg.errors import SourceError, UsageError
-from streamseg.video.source import AnyPacket, ContainerReader, Item, describe, stream_rate
+from streamseg.video.source import (
+    AnyPacket,
+    ContainerReader,
+    Item,
+    describe,
+    interruptible,
+    stream_rate,
+)
 from streamseg.video.timeline import Timeline
 
 _CLOSE_ENOUGH_SECONDS = 0.25
@@ -47,13 +54,17 @@ class FileSource(ContainerReader):
         self._trouble = ""
         self._timeline = Timeline()
         super().__init__()
-        self._container = _open(path)
+        self._threads, self._copy_audio = threads, copy_audio
+        interruptible(self._start)
+
+    def _start(self) -> None:
+        self._container = _open(self.path)
         try:
-            self._video = pick_video(path, self._container)
+            self._video = pick_video(self.path, self._container)
             self._video.thread_type = "AUTO"
-            self._video.thread_count = threads
+            self._video.thread_count = self._threads
             audio = self._container.streams.audio
-            self._audio = audio[0] if copy_audio and audio else None
+            self._audio = audio[0] if self._copy_audio and audio else None
             self._pending: list[AnyPacket] = []
             self._frames_iterator = self._decode()
             # The first frame knows what the header may not: format, colour tags, rotation.
@@ -61,11 +72,12 @@ class FileSource(ContainerReader):
             if self._first is None:
                 detail = f" ({self._trouble})" if self._trouble else ""
                 raise SourceError(
-                    f"{path}: not one frame could be decoded{detail}; the file is damaged or empty"
+                    f"{self.path}: not one frame could be decoded{detail}; "
+                    "the file is damaged or empty"
                 )
             self.first_frame = self._first.frame
             self.info = describe(
-                str(path),
+                str(self.path),
                 self.first_frame,
                 self._video,
                 time_base=self._video.time_base or Fraction(1, 90_000),
@@ -211,9 +223,13 @@ class FileSource(ContainerReader):
 
 
 def _open(path: Path) -> InputContainer:
-    if path.is_dir():
+    try:
+        folder, exists = path.is_dir(), path.exists()
+    except OSError as error:  # a name too long, a folder that may not be searched
+        raise UsageError(f"{path}: cannot be looked up ({error.strerror})") from error
+    if folder:
         raise UsageError(f"{path}: is a folder; give a video file")
-    if not path.exists():
+    if not exists:
         raise UsageError(f"{path}: no such file")
     try:
         # The plain-file protocol: a name such as "concat:..." stays the name of a file.

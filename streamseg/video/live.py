@@ -7,7 +7,6 @@ business: this source hands over every frame it receives.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -20,7 +19,15 @@ from streamseg.errors import SourceError
 from streamseg.video import address
 from streamseg.video.address import open_address, resolve
 from streamseg.video.file import FileSource, pick_video
-from streamseg.video.source import AnyPacket, ClosedAtExit, ContainerReader, Item, Source, describe
+from streamseg.video.source import (
+    AnyPacket,
+    ClosedAtExit,
+    ContainerReader,
+    Item,
+    Source,
+    describe,
+    interruptible,
+)
 
 TIME_BASE = Fraction(1, 90_000)
 """Of the timestamps given here: fine enough for any camera, and MPEG's own."""
@@ -95,24 +102,6 @@ class LiveSource(ContainerReader):
         if self._trouble is not None:
             return f"the stream broke off ({getattr(self._trouble, 'strerror', self._trouble)})"
         return "the stream ended"
-
-
-def interruptible(work: Callable[[], None]) -> None:
-    """Do `work` in a thread: Ctrl-C must not wait for a sender that stays silent."""
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            work()
-        except BaseException as error:  # raised below, in the caller's thread
-            errors.append(error)
-
-    thread = threading.Thread(target=run, name="streamseg-open", daemon=True)
-    thread.start()
-    while thread.is_alive():
-        thread.join(0.1)
-    if errors:
-        raise errors[0]
 
 
 class RealtimeFile(ClosedAtExit):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import itertools
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,10 @@ from streamseg.errors import OutputError, UsageError
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 """Suffix of an output file -> FFmpeg's muxer."""
 
+_LONGEST_NAME = 255
+"""Bytes of a file name, on every common file system."""
+_numbers = itertools.count()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputPath:
@@ -20,6 +26,8 @@ class OutputPath:
     final: Path
     partial: Path
     muxer: str = "mp4"
+    overwrite: bool = False
+    """Whether `publish` may replace a file of the final name."""
 
     @classmethod
     def check(cls, path: Path, *, overwrite: bool, source: Path | None = None) -> OutputPath:
@@ -28,7 +36,15 @@ class OutputPath:
         Raises:
             UsageError: another suffix than the known ones, a missing folder, an existing file
                 without `overwrite`, or the source itself.
+            OutputError: the folder takes no new file.
         """
+        try:
+            return cls._check(path, overwrite, source)
+        except OSError as error:  # a name too long, a folder that may not be searched
+            raise UsageError(f"{path}: cannot be looked up ({error.strerror})") from error
+
+    @classmethod
+    def _check(cls, path: Path, overwrite: bool, source: Path | None) -> OutputPath:
         muxer = CONTAINERS.get(path.suffix.lower())
         if muxer is None:
             known = ", ".join(CONTAINERS)
@@ -39,10 +55,66 @@ class OutputPath:
             raise UsageError(f"{path}: the folder {path.parent} does not exist; create it first")
         if source is not None and path.exists() and source.exists() and path.samefile(source):
             raise UsageError(f"{path}: input and output are the same file; choose another name")
-        if path.exists() and not overwrite:
+        if (path.exists() or path.is_symlink()) and not overwrite:  # also a link to nothing
             raise UsageError(f"{path}: already exists; use --overwrite or choose another name")
-        partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-        return cls(final=path, partial=partial, muxer=muxer)
+        partial = path.with_name(_partial_name(path.name))
+        output = cls(final=path, partial=partial, muxer=muxer, overwrite=overwrite)
+        output.claim()
+        partial.unlink()
+        return output
+
+    def claim(self) -> None:
+        """Make the unfinished file, empty.
+
+        Raises:
+            OutputError: the folder takes no new file.
+        """
+        try:
+            self.partial.touch()
+        except OSError as error:
+            raise cannot_write(self, error) from error
+
+    def publish(self) -> None:
+        """Give the finished file its final name.
+
+        Raises:
+            OutputError: a file of that name appeared since `check` and may not be replaced; the
+                finished file is kept beside it.
+            OSError: it cannot be renamed.
+        """
+        if self.overwrite:
+            self.partial.replace(self.final)
+            return
+        try:
+            os.link(self.partial, self.final)  # a rename would replace what is there
+        except FileExistsError as error:
+            raise self._keep_beside() from error
+        except OSError as error:  # a file system without links
+            if self.final.exists():
+                raise self._keep_beside() from error
+            self.partial.replace(self.final)
+        else:
+            self.partial.unlink()
+
+    def _keep_beside(self) -> OutputError:
+        beside = self.final.with_name(f"{self.final.stem}.{os.getpid()}{self.final.suffix}")
+        self.partial.replace(beside)
+        return OutputError(
+            f"{self.final}: appeared while this run went on and is left as it is; the result of "
+            f"this run is {beside}"
+        )
+
+    def discard(self) -> None:
+        """Remove the unfinished file, if there is one and the disk lets us."""
+        with contextlib.suppress(OSError):
+            self.partial.unlink()
+
+
+def _partial_name(name: str) -> str:
+    """Hidden, of this run alone, and no longer than a file name may be."""
+    tail = f".{os.getpid()}-{next(_numbers)}.part"
+    cut = os.fsencode(name)[: _LONGEST_NAME - len(tail) - 1]
+    return f".{cut.decode(errors='ignore')}{tail}"
 
 
 def cannot_write(output: OutputPath, error: BaseException) -> OutputError:
@@ -52,7 +124,7 @@ def cannot_write(output: OutputPath, error: BaseException) -> OutputError:
             f"{output.final}: the disk is full ({error.strerror}); the unfinished file was "
             "removed: free space or write to another disk"
         )
-    if isinstance(error, PermissionError):
-        return OutputError(f"{output.final}: the folder may not be written to")
+    if isinstance(error, PermissionError) or getattr(error, "errno", None) == errno.EROFS:
+        return OutputError(f"{output.final}: the folder may not be written to; choose another one")
     detail = getattr(error, "strerror", None) or error
     return OutputError(f"{output.final}: writing failed ({detail})")

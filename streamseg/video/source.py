@@ -6,7 +6,7 @@ Knows nothing about engines. `file.py` and `live.py` implement it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from types import TracebackType
@@ -162,6 +162,24 @@ class ContainerReader(ClosedAtExit):
                 self._container.close()
             finally:
                 self._reading.release()
+
+
+def interruptible(work: Callable[[], None]) -> None:
+    """Do `work` in a thread: Ctrl-C must not wait for a silent sender, pipe or disk."""
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:  # raised below, in the caller's thread
+            errors.append(error)
+
+    thread = threading.Thread(target=run, name="streamseg-open", daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(0.1)
+    if errors:
+        raise errors[0]
 
 
 class Source(Protocol):

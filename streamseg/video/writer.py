@@ -18,6 +18,9 @@ from streamseg.video.encoder import EncoderOptions, add_video
 from streamseg.video.output import OutputPath, cannot_write
 from streamseg.video.source import AnyPacket, SourceInfo
 
+_TOO_FEW_TO_REORDER = 2
+"""Frames of which none can refer to a later one that is not also shown later."""
+
 
 class VideoWriter:
     """Encodes frames into a file that gets its final name only in `finish`.
@@ -61,6 +64,7 @@ class VideoWriter:
         options: EncoderOptions,
         audio: AudioStream | None,
     ) -> None:
+        self.output.claim()
         try:
             self._container: OutputContainer = av.open(
                 f"file:{self.output.partial}",
@@ -69,6 +73,7 @@ class VideoWriter:
                 options=_container_options(self.output.muxer, info, audio),
             )
         except (av.error.FFmpegError, OSError) as error:
+            self.output.discard()
             raise cannot_write(self.output, error) from error
         try:
             self._video = add_video(self._container, info, size, pixel_format, options)
@@ -165,7 +170,8 @@ class VideoWriter:
         """
         try:
             self.copy(packets)
-            self._mux(self._video.encode(None))
+            last = self._video.encode(None)
+            self._mux(with_decoding_times(last) if self.frames <= _TOO_FEW_TO_REORDER else last)
             self._container.close()
             if self._skipped:
                 self.warnings.append(
@@ -175,7 +181,7 @@ class VideoWriter:
             # FFmpeg drops a write error that happens while the trailer is written: the size tells.
             if self.output.partial.stat().st_size < self._muxed_bytes:
                 raise OSError(errno.ENOSPC, "the file is shorter than what was written to it")
-            self.output.partial.replace(self.output.final)
+            self.output.publish()
         except (av.error.FFmpegError, OSError) as error:
             self.abort()
             raise cannot_write(self.output, error) from error
@@ -186,7 +192,7 @@ class VideoWriter:
             self._container.close()
         except (av.error.FFmpegError, OSError):
             self.warnings.append(f"{self.output.partial}: closing it failed")
-        self.output.partial.unlink(missing_ok=True)
+        self.output.discard()
 
     def __enter__(self) -> Self:
         return self
@@ -199,6 +205,17 @@ class VideoWriter:
     ) -> None:
         if error is not None:
             self.abort()
+
+
+def with_decoding_times(packets: list[AnyPacket]) -> list[AnyPacket]:
+    """Packets of a stream too short to be reordered, decoded when they are shown.
+
+    x265 leaves the decoding times of one or two frames uninitialised, and MP4 refuses what that
+    turns out to be.
+    """
+    for packet in packets:
+        packet.dts = packet.pts
+    return packets
 
 
 def _container_options(muxer: str, info: SourceInfo, audio: AudioStream | None) -> dict[str, str]:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
 
 from streamseg.cli import main
 from tests.streamseg.clips import Clip, read_times, write_sound
-from tests.streamseg.conftest import Cli
+from tests.streamseg.conftest import REPOSITORY, Cli
 
 ESCAPE = "\x1b"
 
@@ -167,6 +171,40 @@ def test_options_reach_the_run(run: Run, clip: Path, tmp_path: Path) -> None:
     result: Ran = run("video", clip, "out.mkv", *line.split())
     stats = json.loads(result.out)
     assert (stats["size"], stats["batch"], stats["threads"]) == ([64, 64], 3, 1)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full device")
+@pytest.mark.parametrize("options", [[], ["--json", "-"]])
+def test_statistics_that_cannot_be_printed_are_told(
+    toy_model: Path, clip: Path, tmp_path: Path, options: list[str]
+) -> None:
+    out = tmp_path / "o.mp4"
+    command = [sys.executable, "-m", "streamseg", "video", str(clip), str(out)]
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(
+            [*command, "--model", str(toy_model), *options],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        )
+    assert result.returncode == 1
+    assert result.stderr == (
+        "error: standard output: cannot be written to (No space left on device); "
+        "the video is complete\n"
+    )
+    assert len(read_times(out)) == 12
+
+
+@pytest.mark.parametrize("options", [[], ["--json", "-"]])
+def test_nobody_needs_standard_output(
+    run: Run, clip: Path, monkeypatch: pytest.MonkeyPatch, options: list[str]
+) -> None:
+    # As Python sets it for a process that was started with `>&-`.
+    monkeypatch.setattr("streamseg.report.sys", SimpleNamespace(stdout=None))
+    result: Ran = run("video", clip, "out.mp4", *options)
+    assert (result.code, result.out, result.err) == (0, "", "")
 
 
 def test_the_version_is_the_package_s(run: Run) -> None:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -117,3 +118,24 @@ def test_an_interrupt_before_the_first_frame_says_that_nothing_was_written(
     assert process.returncode == 130
     assert stderr.strip() == "interrupted: nothing was written"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("writer", ["nobody", "silent"])
+def test_an_interrupt_does_not_wait_for_a_pipe(
+    toy_model: Path, tmp_path: Path, writer: str
+) -> None:
+    src, out = tmp_path / "pipe.ts", tmp_path / "out.mp4"
+    os.mkfifo(src)
+    with streamseg("video", src, out, "--model", toy_model) as process:
+        pipe = None
+        if writer == "silent":
+            pipe = os.open(src, os.O_WRONLY)  # returns when the other end is open
+        else:
+            time.sleep(2)  # nothing tells from outside that it waits
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=PATIENCE)
+        if pipe is not None:
+            os.close(pipe)
+    assert process.returncode == 130
+    assert stderr.strip() == "interrupted: nothing was written"
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe.ts"]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from av.video.reformatter import ColorRange, Colorspace
 
-from streamseg.errors import OutputError, UsageError
+from streamseg.errors import UsageError
 from streamseg.palette import CAMVID
 from streamseg.sample import SampleSpec, StreetScene, scene_audio, write_sample
 from streamseg.sample.canvas import BUILDING, PAVEMENT, ROAD, SKY, TREE, Camera, Canvas, Texture
@@ -215,9 +215,9 @@ def test_progress_counts_every_frame(tmp_path: Path) -> None:
 
 
 def test_places_that_cannot_be_written(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match=r"folder .* does not exist"):
+    with pytest.raises(UsageError, match=r"folder .* does not exist"):
         write_sample(tmp_path / "none" / "a.mp4", spec=SMALL)
-    with pytest.raises(UsageError, match=r"unknown suffix; use one of \.mp4"):
+    with pytest.raises(UsageError, match=r"unknown kind of output; give a name that ends in \.mp4"):
         write_sample(tmp_path / "a.avi", spec=SMALL)
     (tmp_path / "dir.mp4").mkdir()
     with pytest.raises(UsageError, match="is a folder"):

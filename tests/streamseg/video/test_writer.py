@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 
 from streamseg import segment_video
@@ -16,7 +17,7 @@ from streamseg.errors import OutputError, UsageError
 from streamseg.video.encoder import EncoderOptions, encoder_format
 from streamseg.video.file import FileSource
 from streamseg.video.output import OutputPath
-from streamseg.video.writer import VideoWriter
+from streamseg.video.writer import VideoWriter, with_decoding_times
 from tests.streamseg.clips import Clip, audio_packets, noise, read_times
 from tests.streamseg.conftest import REPOSITORY
 
@@ -128,6 +129,79 @@ def test_sound_whose_time_runs_backwards_does_not_cost_the_file(clip: Path, tmp_
     assert len(read_times(output.final)) == 12
     (warning,) = writer.warnings
     assert f"{bad} sound packets without a usable timestamp" in warning
+
+
+@pytest.mark.parametrize("frames", [1, 2])
+def test_x265_writes_the_shortest_clips(toy_model: Path, tmp_path: Path, frames: int) -> None:
+    src = Clip(frames=frames, audio=()).write(tmp_path / "in.mp4")
+    # What x265 leaves uninitialised is zero more often than not.
+    for attempt in range(6):
+        dst = tmp_path / f"{attempt}.mp4"
+        segment_video(src, dst, model=toy_model, codec="libx265")
+        assert read_times(dst) == read_times(src)
+
+
+def test_a_decoding_time_that_means_nothing_is_replaced() -> None:
+    packet = av.Packet(b"frame")
+    packet.pts, packet.dts = 512, -718087874347795726
+    with_decoding_times([packet])
+    assert packet.dts == 512
+
+
+def test_a_file_that_appeared_meanwhile_is_not_replaced(
+    clip: Path, toy_model: Path, tmp_path: Path
+) -> None:
+    dst = tmp_path / "out.mp4"
+
+    def another_run(_: object) -> None:
+        dst.write_bytes(b"another run's")
+
+    with pytest.raises(
+        OutputError, match=r"out\.mp4: appeared while .* left as it is; .* is "
+    ) as e:
+        segment_video(clip, dst, model=toy_model, on_progress=another_run)
+    assert dst.read_bytes() == b"another run's"
+    (kept,) = (path for path in tmp_path.iterdir() if path != dst)
+    assert str(e.value).endswith(str(kept))
+    assert len(read_times(kept)) == 12
+
+
+def test_a_link_to_nothing_is_not_replaced_either(
+    clip: Path, toy_model: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "out.mp4").symlink_to(tmp_path / "gone")
+    with pytest.raises(UsageError, match="already exists"):
+        segment_video(clip, tmp_path / "out.mp4", model=toy_model)
+
+
+@pytest.mark.parametrize("place", ["in", "out"])
+def test_a_name_that_is_too_long_is_told(
+    clip: Path, toy_model: Path, tmp_path: Path, place: str
+) -> None:
+    name = tmp_path / f"{'n' * 300}.mp4"
+    paths = (name, tmp_path / "out.mp4") if place == "in" else (clip, name)
+    with pytest.raises(UsageError, match=r"\.mp4: cannot be looked up \(File name too long\)"):
+        segment_video(*paths, model=toy_model)
+
+
+def test_the_longest_name_a_disk_takes_is_fine(clip: Path, toy_model: Path, tmp_path: Path) -> None:
+    dst = tmp_path / f"{'ü' * 125}.mp4"
+    segment_video(clip, dst, model=toy_model)
+    assert names(tmp_path) == [dst.name]
+
+
+@pytest.fixture
+def read_only_disk(small_disk: Path) -> Path:
+    """A file system that takes nothing."""
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    return small_disk
+
+
+def test_a_read_only_disk_is_told_before_any_work(
+    clip: Path, tmp_path: Path, read_only_disk: Path
+) -> None:
+    with pytest.raises(OutputError, match=r"out\.mp4: the folder may not be written to"):
+        segment_video(clip, read_only_disk / "out.mp4", model=tmp_path / "no model is looked for")
 
 
 def test_frames_are_encoded_in_their_own_format_where_possible() -> None:
