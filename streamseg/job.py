@@ -168,7 +168,9 @@ class Job:
 
     def _compositor(self, encoder: EncoderOptions) -> Compositor:
         info = self.source.info
-        wanted = info.pixel_format if info.pixel_format in LAYOUTS else _FALLBACK_FORMAT
+        layout = LAYOUTS.get(info.pixel_format)
+        # On a grey picture classes are told apart by their colours too.
+        wanted = _FALLBACK_FORMAT if layout is None or layout.grey else info.pixel_format
         if self.live and wanted not in ("yuv420p", "yuvj420p", "nv12"):
             # Cameras send 4:2:2; few players show that in H.264, and nobody sees the difference.
             wanted = _FALLBACK_FORMAT

@@ -188,6 +188,28 @@ def test_the_pixel_format_is_kept(segment: Segment, tmp_path: Path, name: str, s
     assert read_frames(tmp_path / "out.mkv")[0].format.name == stored
 
 
+@pytest.mark.parametrize("codec", ["libx264", "libx265", "ffv1"])
+def test_a_grey_clip_is_drawn_on_in_colour(segment: Segment, tmp_path: Path, codec: str) -> None:
+    src = Clip(frames=2, pixel_format="gray", codec="ffv1", audio=()).write(tmp_path / "in.mkv")
+    assert read_frames(src)[0].format.name == "gray"
+    dst = tmp_path / "out.mkv"
+    segment(src, dst, mode="mask", codec=codec)
+    frame = read_frames(dst)[0]
+    assert frame.format.name in ("yuv420p", "yuvj420p")
+    rgb = rgb_of(frame)
+    assert (rgb.max(-1) - rgb.min(-1)).max() > 100  # a class colour, not a grey
+
+
+@pytest.mark.parametrize("codec", ["libx264", "ffv1"])
+def test_a_grey_clip_keeps_its_greys(segment: Segment, tmp_path: Path, codec: str) -> None:
+    src = Clip(frames=2, pixel_format="gray", codec="ffv1", audio=()).write(tmp_path / "in.mkv")
+    dst = tmp_path / "out.mkv"
+    lossless = {"crf": 0} if codec == "libx264" else {}
+    segment(src, dst, alpha=0, codec=codec, **lossless)
+    before, after = rgb_of(read_frames(src)[0]), rgb_of(read_frames(dst)[0])
+    np.testing.assert_allclose(after, before, atol=3)
+
+
 @pytest.mark.parametrize("name", ["screen.mkv", "rgba.mov", "alpha.mkv"])
 def test_a_format_that_no_player_shows_keeps_its_colours(
     segment: Segment, tmp_path: Path, name: str
