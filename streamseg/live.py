@@ -19,6 +19,7 @@ from streamseg.engine import BackendName, PrecisionName
 from streamseg.job import DrawOptions, Job, OnProgress, Size, network_size
 from streamseg.modelfile import find_model, read_header
 from streamseg.stats import RunClock, Stats
+from streamseg.video.address import is_served_once
 from streamseg.video.encoder import EncoderOptions
 from streamseg.video.live import open_live
 from streamseg.video.output import OutputPath
@@ -81,12 +82,15 @@ def segment_live(
         return open_live(source, realtime=realtime, duration_seconds=duration_seconds)
 
     with ExitStack() as stack:
-        net_size = None
+        net_size, kept = None, None
         if size_matters(backend):
-            # Engines are made for sizes, and only the source knows its own. It is closed again:
-            # nobody listens to it while an engine loads or is built.
-            with live_source() as probe:
-                net_size = network_size(probe.info, default_size, size)
+            # Engines are made for sizes, and only the source knows its own.
+            probe = stack.enter_context(live_source())
+            net_size = network_size(probe.info, default_size, size)
+            if not realtime and is_served_once(source):
+                kept = probe
+            else:  # nobody listens to it while an engine loads or is built
+                probe.close()
         chosen = choose_engine(
             model,
             backend=backend,
@@ -99,7 +103,7 @@ def segment_live(
             watcher=told.watcher,
         )
         engine = stack.enter_context(chosen.engine)
-        opened = stack.enter_context(live_source())
+        opened = kept or stack.enter_context(live_source())
         clock.restart()
         job = Job(opened, engine, clock=clock, size=size, draw=draw, live=True)
         stats = (

@@ -17,6 +17,7 @@ OPEN_TIMEOUT_SECONDS = 10.0
 READ_TIMEOUT_SECONDS = 10.0
 
 _NETWORK = re.compile(r"^(rtsps?|https?|tcp|udp|rtp|srt|rtmps?)://", re.IGNORECASE)
+_SERVED_ONCE = re.compile(r"^(tcp|srt|https?)://", re.IGNORECASE)
 _LOW_DELAY = {"fflags": "nobuffer", "analyzeduration": "1000000", "probesize": "1000000"}
 """A live stream is described by its first second; FFmpeg's default waits for five."""
 _CAMERA_FORMATS = {"linux": "v4l2", "darwin": "avfoundation", "win32": "dshow"}
@@ -79,12 +80,20 @@ def resolve(source: str) -> Address:
         return Address(source, source, "v4l2", {}, is_camera=True)
     if kind == "dshow" and source in find_cameras():
         return Address(source, f"video={source}", kind, {}, is_camera=True)
-    if Path(source).exists():
+    if Path(source).is_file():
         raise UsageError(f"{source}: is a file; add --realtime to play it as a camera")
     raise UsageError(
         f"{source}: neither a camera nor an address; give a number, a device such as /dev/video0, "
         f"or rtsp://, http://, tcp://, udp://, srt://; {_found(find_cameras())}"
     )
+
+
+def is_served_once(source: str) -> bool:
+    """Whether the sender may be gone once its listener hangs up, as ``ffmpeg … ?listen=1`` is.
+
+    These protocols make a sender wait while nobody reads.
+    """
+    return _SERVED_ONCE.match(source) is not None
 
 
 def open_address(address: Address) -> InputContainer:
