@@ -187,6 +187,8 @@ def covered_classes(palette: Palette, classes: Sequence[str] | None) -> NDArray[
     if classes is None:
         return covered
     covered[:] = False
+    if isinstance(classes, str):
+        raise UsageError(f"classes is {classes!r}; give a list of names, as [{palette.names[0]!r}]")
     for name in classes:
         if name not in palette.names:
             raise UsageError(f"unknown class {name!r}; known: {', '.join(palette.names)}")

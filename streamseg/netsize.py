@@ -59,7 +59,7 @@ def parse_size(text: str | int | tuple[int, int], aspect: float) -> tuple[int, i
         UsageError: not such a text, or a side that is not in 32..8192 after rounding.
     """
     if isinstance(text, tuple):
-        text = f"{text[0]}x{text[1]}"
+        text = "x".join(map(str, text))
     match = _SIZE.fullmatch(str(text))
     if match is None:
         raise UsageError(f"size is {text!r}; write WIDTHxHEIGHT, as 512x288, or a short side, 288")

@@ -129,7 +129,7 @@ class Pipeline:
 
         Raises:
             ValueError: the last stage has several workers.
-            Exception: the first error of the source or of a stage, as it was raised.
+            Exception: the first error of the source, of a stage or of `tick`, as it was raised.
         """
         if self._stages[-1].workers > 1:
             raise ValueError("a sink takes one call after another: its stage must have one worker")
@@ -158,10 +158,16 @@ class Pipeline:
 
     def wait(self, tick: Callable[[], None] | None = None, *, interval: float = 0.1) -> None:
         """Go on waiting for the end, after a KeyboardInterrupt left `run`."""
-        for ended in reversed(self._ended[1:]):
-            while not ended.wait(interval):
-                if tick is not None:
-                    tick()
+        try:
+            for ended in reversed(self._ended[1:]):
+                while not ended.wait(interval):
+                    if tick is not None:
+                        tick()
+        except Exception:  # of `tick`: nobody may close a file under a thread that still uses it
+            self.abort()
+            for ended in reversed(self._ended[1:]):
+                ended.wait()
+            raise
         self._ended[0].wait(_SOURCE_GRACE_SECONDS)
         self._raise_first_error()
 

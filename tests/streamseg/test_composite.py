@@ -243,6 +243,7 @@ def test_a_legend_is_never_larger_than_the_frame(size: tuple[int, int]) -> None:
         ({"mode": "hologram"}, "unknown mode 'hologram'; known: overlay, mask, side-by-side"),
         ({"alpha": 1.5}, "alpha must be between 0 and 1, got 1.5"),
         ({"alpha": float("nan")}, "alpha must be between 0 and 1, got nan"),
+        ({"classes": "red"}, r"classes is 'red'; give a list of names, as \['red'\]"),
         ({"classes": ["dog"]}, "unknown class 'dog'; known: red, green, blue"),
         ({"classes": []}, "no class to draw; known: red, green, blue"),
     ],

@@ -68,8 +68,10 @@ def test_a_size_is_rounded_to_what_a_network_takes(
     assert parse_size(text, aspect) == size
 
 
-@pytest.mark.parametrize("text", ["", "x", "512x", "512x288x3", "-288", "28.8", "large", "٣x"])
-def test_no_size_says_how_to_write_one(text: str) -> None:
+@pytest.mark.parametrize(
+    "text", ["", "x", "512x", "512x288x3", "-288", "28.8", "large", "٣x", (1, 2, 3)]
+)
+def test_no_size_says_how_to_write_one(text: str | tuple[int, int]) -> None:
     with pytest.raises(UsageError, match=r"write WIDTHxHEIGHT, as 512x288, or a short side"):
         parse_size(text, 1.5)
 

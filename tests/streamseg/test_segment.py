@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -442,6 +443,20 @@ def test_a_second_interrupt_throws_the_file_away(tmp_path: Path) -> None:
     output = OutputPath.check(tmp_path / "out.mp4", overwrite=False)
     with pytest.raises(KeyboardInterrupt):
         job.record(output, EncoderOptions(), interrupt)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_callback_that_dies_leaves_no_file_and_no_thread(tmp_path: Path) -> None:
+    def die(progress: Any) -> None:
+        if progress.frames > 3:
+            raise RuntimeError("the display is gone")
+
+    job = Job(FakeSource(100_000), FakeEngine(), clock=RunClock())
+    output = OutputPath.check(tmp_path / "out.mp4", overwrite=False)
+    with pytest.raises(RuntimeError, match="the display is gone"):
+        job.record(output, EncoderOptions(), die)
+    # Or the container would be closed under the thread that writes to it: a segmentation fault.
+    assert not [t.name for t in threading.enumerate() if "encode" in t.name]
     assert list(tmp_path.iterdir()) == []
 
 
