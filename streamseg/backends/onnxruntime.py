@@ -5,14 +5,13 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
 from streamseg.backends.base import BuildConfig, BuildProgress
+from streamseg.closing import ClosedAtExit
 from streamseg.cpu import cpu_name
 from streamseg.engine import EngineSpec, check_frames, cpu_threads
 from streamseg.errors import EngineError, ModelError
@@ -26,7 +25,7 @@ DISABLED_OPTIMIZERS = ["WeightBiasQuantization"]
 for all channels: leaving out one depthwise layer of mbv2 took the agreement from 99.5 to 88 %."""
 
 
-class OnnxRuntimeEngine:
+class OnnxRuntimeEngine(ClosedAtExit):
     """A model file in an ONNX Runtime session.
 
     Most frames a second come from one thread a frame and several frames at a time: nothing waits
@@ -113,17 +112,6 @@ class OnnxRuntimeEngine:
     def close(self) -> None:
         """Free the session (when calls that are under way are done)."""
         self._session = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def environment() -> Mapping[str, str]:

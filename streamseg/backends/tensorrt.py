@@ -16,8 +16,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType, TracebackType
-from typing import Self
+from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +24,7 @@ from numpy.typing import NDArray
 from streamseg.backends.base import BackendUnavailableError, BuildConfig, BuildProgress
 from streamseg.backends.trt_seam import Device, DeviceInfo, Plan, TensorInfo
 from streamseg.backends.trt_slot import FRAMES, LABELS, Slot
+from streamseg.closing import ClosedAtExit
 from streamseg.engine import EngineSpec, check_frames
 from streamseg.errors import EngineError
 from streamseg.modelfile import ModelHeader
@@ -94,7 +94,7 @@ def load(
     )
 
 
-class TensorRTEngine:
+class TensorRTEngine(ClosedAtExit):
     """A plan on the GPU, with a double buffer.
 
     Two slots, each with its own stream, context and memory: two threads may call `infer` at the
@@ -190,17 +190,6 @@ class TensorRTEngine:
             self._changed.wait_for(lambda: len(self._free) == len(self._slots))
             self._free.clear()
             self._close_slots()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @contextmanager
     def _slot(self) -> Iterator[Slot]:

@@ -22,13 +22,14 @@ import zipfile
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType, TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamseg.backends.base import BackendUnavailableError, BuildConfig, BuildProgress
+from streamseg.closing import ClosedAtExit
 from streamseg.cpu import cpu_features, cpu_name
 from streamseg.engine import EngineSpec, check_frames, cpu_threads
 from streamseg.errors import DeviceMemoryError, EngineError, ModelError
@@ -143,7 +144,7 @@ def read_program_header(path: Path) -> ModelHeader:
     return ModelHeader.from_json(text, path)
 
 
-class TorchEngine:
+class TorchEngine(ClosedAtExit):
     """A compiled package or a program, on the GPU if it was built for one, else on the CPU.
 
     CPU: as many calls at a time as there are threads, one thread each (`low_latency`: one call on
@@ -239,17 +240,6 @@ class TorchEngine:
         # Whoever comes later finds a lane, and then that the engine is closed.
         for _ in range(self.spec.workers):
             self._lanes.put(np.asarray)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _check_size(self, width: int, height: int) -> None:
         # A package compiled for one size reads beyond the buffers of another: nobody else checks.

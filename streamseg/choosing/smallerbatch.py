@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from streamseg.closing import ClosedAtExit
 from streamseg.engine import Engine, EngineSpec
 from streamseg.errors import DeviceMemoryError, EngineError, is_out_of_memory
 
 
-class SmallerBatches:
+class SmallerBatches(ClosedAtExit):
     """Another engine, whose batches are split when they do not fit.
 
     Args:
@@ -84,14 +83,3 @@ class SmallerBatches:
     def close(self) -> None:
         """Close the engine."""
         self._engine.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

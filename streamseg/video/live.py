@@ -15,13 +15,13 @@ from pathlib import Path
 import av
 from av.video.frame import VideoFrame
 
+from streamseg.closing import ClosedAtExit
 from streamseg.errors import SourceError
 from streamseg.video import address
 from streamseg.video.address import open_address, resolve
 from streamseg.video.file import FileSource, pick_video
 from streamseg.video.source import (
     AnyPacket,
-    ClosedAtExit,
     ContainerReader,
     Item,
     Source,

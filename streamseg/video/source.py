@@ -21,6 +21,8 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from streamseg.closing import ClosedAtExit
+
 AnyPacket: TypeAlias = "Packet[Stream]"
 
 
@@ -122,25 +124,6 @@ def describe(
         color_trc=int(frame.color_trc),
         audio=audio,
     )
-
-
-class ClosedAtExit:
-    """What a context manager needs beside `close`."""
-
-    def close(self) -> None:
-        """Close what is open; calling twice is fine."""
-        raise NotImplementedError
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class ContainerReader(ClosedAtExit):
