@@ -16,6 +16,7 @@ from streamseg.choosing.choice import check_choice, choose_engine, size_matters
 from streamseg.choosing.notices import Notices
 from streamseg.composite import Mode
 from streamseg.engine import BackendName, PrecisionName
+from streamseg.errors import UsageError
 from streamseg.job import DrawOptions, Job, OnProgress, Size, network_size
 from streamseg.modelfile import find_model, read_header
 from streamseg.stats import RunClock, Stats
@@ -27,7 +28,7 @@ from streamseg.video.source import Source
 
 
 def segment_live(
-    source: str = "0",
+    source: str | int | Path = "0",
     dst: str | Path | None = None,
     *,
     realtime: bool = False,
@@ -59,13 +60,16 @@ def segment_live(
         dst: recording (``.mp4``, ``.mov``, ``.mkv``) with wall-clock timestamps; None records
             nothing and only measures.
         realtime: `source` is a file, played at its own speed.
-        duration_seconds: end after this long.
+        duration_seconds: end after this long; None goes on to the end of the stream.
         model: as in `streamseg.segment_video`, with all that follow.
 
     Raises:
         StreamsegError: as `streamseg.segment_video`.
     """
     clock = RunClock()
+    source = str(source)
+    if duration_seconds is not None and not duration_seconds > 0:
+        raise UsageError(f"duration must be above 0 seconds, got {duration_seconds}")
     check_choice(backend, precision)
     tune = "zerolatency" if codec in ("libx264", "libx265") else None
     encoder = EncoderOptions(codec=codec, crf=crf, preset=preset, tune=tune, threads=threads or 0)

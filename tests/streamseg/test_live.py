@@ -93,6 +93,18 @@ def test_a_stream_over_tcp_is_recorded(stream: Path, toy_model: Path, tmp_path: 
     assert warning.startswith(f"{address}: the stream ended; the recording is kept")
 
 
+@pytest.mark.parametrize("seconds", [0, -1, float("nan")])
+def test_a_duration_that_cannot_be_is_refused(clip: Path, toy_model: Path, seconds: float) -> None:
+    with pytest.raises(UsageError, match=r"duration must be above 0 seconds, got"):
+        segment_live(clip, realtime=True, duration_seconds=seconds, model=toy_model)
+
+
+def test_a_camera_number_may_be_a_number_and_a_file_a_path(clip: Path, toy_model: Path) -> None:
+    with pytest.raises(SourceError, match="camera 97: not found"):
+        segment_live(97, model=toy_model)
+    assert segment_live(clip, realtime=True, duration_seconds=0.2, model=toy_model).frames > 0
+
+
 def test_a_sender_that_serves_once_is_not_left_to_ask_for_the_size(
     stream: Path, toy_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
