@@ -221,7 +221,9 @@ def with_decoding_times(packets: list[AnyPacket]) -> list[AnyPacket]:
 def _container_options(muxer: str, info: SourceInfo, audio: AudioStream | None) -> dict[str, str]:
     """The muxer's options."""
     if muxer == "matroska":
-        return {}
+        # AAC begins before 0, and sound cut from a longer film up to a second before: Matroska
+        # would move all streams until nothing does.
+        return {"avoid_negative_ts": "disabled"}
     # MP4 keeps the start of a stream in units of the movie: milliseconds by default, and sound
     # and picture that do not start at 0 would shift.
     bases = [info.time_base] + ([audio.time_base] if audio and audio.time_base else [])

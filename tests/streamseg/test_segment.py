@@ -96,6 +96,18 @@ def test_every_frame_keeps_its_time(name: str, segment: Segment, tmp_path: Path)
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+def test_sound_that_begins_before_the_picture_does_not_move_it(
+    segment: Segment, tmp_path: Path, suffix: str
+) -> None:
+    src = Clip(audio=("aac",)).write(tmp_path / "in.mp4")
+    assert audio_packets(src)[0][0] < 0, "AAC's priming"
+    dst = tmp_path / f"out{suffix}"
+    segment(src, dst)
+    assert read_times(dst) == read_times(src)
+    assert audio_packets(dst)[0][0] == pytest.approx(float(audio_packets(src)[0][0]), abs=0.001)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
 def test_a_transport_stream_keeps_its_times(segment: Segment, tmp_path: Path, suffix: str) -> None:
     src = Clip(audio=("mp2",), format="mpegts", options=B_FRAMES).write(tmp_path / "a.ts")
     dst = tmp_path / f"out{suffix}"
