@@ -6,6 +6,7 @@ Heavy modules are imported inside the commands: ``--help`` must be instant.
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import sys
@@ -26,6 +27,16 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _Number(click.FloatRange):
+    """A number in a range; ``nan`` is in none, whatever it is compared with."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value} is no number.", param, ctx)
+        return number
 
 
 class _Group(click.Group):
@@ -117,7 +128,7 @@ def engine_options(command: F) -> F:
             ),
             click.option(
                 "--alpha",
-                type=click.FloatRange(0, 1),
+                type=_Number(0, 1),
                 default=0.5,
                 show_default=True,
                 help="Share of the class colour.",
@@ -213,7 +224,7 @@ def video(
 )
 @click.option("--realtime", is_flag=True, help="SOURCE is a file: play it at its own speed.")
 @click.option("--out", "dst", metavar="FILE", help="Record to this .mp4, .mov or .mkv.")
-@click.option("--duration", type=click.FloatRange(min=0, min_open=True), help="Seconds.")
+@click.option("--duration", type=_Number(min=0, min_open=True), help="Seconds.")
 @engine_options
 @encoder_options
 @debug_option
@@ -247,7 +258,7 @@ def webcam(
 
 @main.command()
 @click.argument("path", metavar="OUT", type=click.Path(path_type=Path))
-@click.option("--seconds", type=click.FloatRange(min=0.04), default=5.0, show_default=True)
+@click.option("--seconds", type=_Number(0.04, 86_400), default=5.0, show_default=True)
 @click.option("--size", default="960x540", show_default=True, metavar="WxH")
 @click.option(
     "--seed", type=int, default=0, show_default=True, help="Another seed, another street."

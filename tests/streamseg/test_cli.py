@@ -207,6 +207,22 @@ def test_nobody_needs_standard_output(
     assert (result.code, result.out, result.err) == (0, "", "")
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "sample s.mp4 --seconds nan",
+        "sample s.mp4 --seconds inf",
+        "webcam --duration nan",
+        "video in.mp4 s.mp4 --alpha nan",
+    ],
+)
+def test_what_is_no_number_is_refused(run: Run, tmp_path: Path, line: str) -> None:
+    result: Ran = run(*line.split())
+    assert result.code == 2
+    assert "Invalid value for '--" in result.err
+    assert list(tmp_path.glob("s.mp4")) == []
+
+
 def test_the_version_is_the_package_s(run: Run) -> None:
     import streamseg
 
