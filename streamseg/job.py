@@ -206,8 +206,7 @@ class Job:
                 pipeline.wait(tick)
             except KeyboardInterrupt:
                 pipeline.abort()
-                # Nobody may close a file or a device under a thread that still uses it.
-                pipeline.wait()
+                _wait_through_interrupts(pipeline)
                 raise
         tick()
         if self.clock.frames == 0:
@@ -265,6 +264,19 @@ class Job:
             latency_p95_ms=self.clock.latency_ms(0.95),
             warnings=(*lost, *warnings),
         )
+
+
+def _wait_through_interrupts(pipeline: Pipeline) -> None:
+    """Wait for an aborted pipeline, which takes as long as the frames in its stages.
+
+    Nobody may close a file or a device under a thread that still uses it, however often a
+    user asks for the end.
+    """
+    while True:
+        try:
+            return pipeline.wait()
+        except KeyboardInterrupt:
+            continue
 
 
 def _as_drawn(info: SourceInfo) -> SourceInfo:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import _thread
 import threading
+import time
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -36,6 +38,7 @@ from tests.streamseg.fakes import COLOURS, FakeEngine, FakeSource
 pytestmark = pytest.mark.usefixtures("no_thread_left")
 
 Segment = Callable[..., Stats]
+THREADS = tuple(f"streamseg-{stage}" for stage in ("engine", "composite", "encode+write"))
 UNEVEN = (0, 7, 11, 12, 30, 55, 56, 80, 81, 100, 130, 131)
 MILLISECONDS = Fraction(1, 1000)
 NTSC = Fraction(24000, 1001)
@@ -455,6 +458,34 @@ def test_a_second_interrupt_throws_the_file_away(tmp_path: Path) -> None:
     output = OutputPath.check(tmp_path / "out.mp4", overwrite=False)
     with pytest.raises(KeyboardInterrupt):
         job.record(output, EncoderOptions(), interrupt)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_third_interrupt_does_not_close_the_file_under_its_writer(tmp_path: Path) -> None:
+    busy, twice = threading.Event(), threading.Event()
+    fired: list[int] = []
+
+    def work(call: int) -> None:
+        if call == 5:
+            busy.set()
+            twice.wait(10)
+            time.sleep(0.2)  # by now the run waits for this very call
+            _thread.interrupt_main()
+            time.sleep(0.2)
+
+    def interrupt(progress: Any) -> None:
+        if busy.is_set():
+            fired.append(progress.frames)
+            if len(fired) == 2:
+                twice.set()
+            raise KeyboardInterrupt
+
+    job = Job(FakeSource(100_000), FakeEngine(before=work), clock=RunClock())
+    output = OutputPath.check(tmp_path / "out.mp4", overwrite=False)
+    with pytest.raises(KeyboardInterrupt):
+        job.record(output, EncoderOptions(), interrupt)
+    assert len(fired) == 2
+    assert [t.name for t in threading.enumerate() if t.name in THREADS] == []
     assert list(tmp_path.iterdir()) == []
 
 
