@@ -100,9 +100,12 @@ class VideoWriter:
         try:
             context.open(strict=False)
         except av.error.FFmpegError as error:
+            given = ", ".join(f"{name} {value}" for name, value in context.options.items())
             raise UsageError(
-                f"{self.output.final}: {context.name} with options {context.options} refused to "
-                f"start ({error.strerror or error}); check --codec, --preset and --crf"
+                f"{self.output.final}: {context.name} refused to start "
+                f"({error.strerror or error}) with {given + ', ' if given else ''}"
+                f"{context.pix_fmt}, {context.width}x{context.height}, times in units of "
+                f"{context.time_base} s; check --codec, --preset and --crf"
             ) from error
 
     def _start_container(self) -> av.error.FFmpegError | None:
