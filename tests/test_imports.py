@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -83,3 +84,15 @@ def test_a_user_without_torch_can_import(module: str) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True
     )
     assert result.stdout.strip() == ""
+
+
+def test_onnx_runtime_reports_to_nobody(tmp_path: Path) -> None:
+    code = (
+        "from streamseg import open_engine; import numpy as np\n"
+        "with open_engine('mbv2') as engine: engine.infer(np.zeros((1, 32, 32, 3), np.uint8))"
+    )
+    homes = {"HOME": str(tmp_path), "USERPROFILE": str(tmp_path)}
+    caches = {"XDG_CACHE_HOME": str(tmp_path / "c"), "STREAMSEG_CACHE": str(tmp_path / "engines")}
+    kept = {k: v for k, v in os.environ.items() if k != "ORT_DISABLE_TELEMETRY"}
+    subprocess.run([sys.executable, "-c", code], env=kept | homes | caches, check=True)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
