@@ -13,8 +13,8 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-# ONNX Runtime's official builds report to their makers unless told otherwise before they are loaded,
-# under an identifier that they keep in the user's home. Whoever wants that sets it to 0.
+# ONNX Runtime's official builds report to their makers unless told otherwise before they are
+# loaded, under an identifier that they keep in the user's home. Whoever wants that sets it to 0.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
