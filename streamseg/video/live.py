@@ -153,12 +153,16 @@ class RealtimeFile(ClosedAtExit):
         self._file.close()
 
 
+_LEAST_STEP = round(Fraction(1, 1000) / TIME_BASE)
+"""A millisecond: Matroska counts no finer, and frames of a burst would get the same time there."""
+
+
 class ArrivalClock:
-    """Gives frames their arrival as timestamp, rising, from 0 at the first."""
+    """Gives frames their arrival as timestamp, from 0, a millisecond apart at least."""
 
     def __init__(self) -> None:
         self._start = time.perf_counter()
-        self._last_pts = -1
+        self._last_pts = -_LEAST_STEP
         self._count = 0
         self.seconds = 0.0
         """Arrival of the latest frame."""
@@ -173,7 +177,7 @@ class ArrivalClock:
         if self._count == 0:
             self._start = captured
         self.seconds = captured - self._start
-        pts = max(self._last_pts + 1, round(self.seconds / TIME_BASE))
+        pts = max(self._last_pts + _LEAST_STEP, round(self.seconds / TIME_BASE))
         frame.pts, frame.time_base = pts, TIME_BASE
         self._last_pts = pts
         self._count += 1
