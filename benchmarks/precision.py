@@ -107,6 +107,24 @@ def make_files(
     return made
 
 
+def measure(files: list[Contender], data: Path, size: tuple[int, int], first: int | None) -> None:
+    """Label the validation split with every file, and keep what they said and how long it took."""
+    width, height = size
+    for index, (picture, truth) in enumerate(open_dataset("camvid", data, "val").pairs()):
+        if index == first:
+            break
+        small = to_network(picture, (height, width))[None]
+        reference = None
+        for one in files:
+            start = time.process_time()
+            labels = one.engine.infer(small)[0]
+            if index >= WARM_UP:
+                one.seconds.append(time.process_time() - start)
+            reference = labels if reference is None else reference
+            one.equal.append(float(np.mean(labels == reference)))
+            one.matrix.update(truth, to_picture(labels, *truth.shape))
+
+
 @click.command()
 @click.option("--data", type=click.Path(exists=True, path_type=Path), required=True)
 @click.option("--model", default="mbv2", show_default=True)
@@ -122,20 +140,7 @@ def main(
     frames = list(calibration_frames(data / "train", size=(width, height), count=calibrate))
     with tempfile.TemporaryDirectory() as folder:
         files = make_files(find_model(model), Path(folder), frames, methods=methods)
-        validation = open_dataset("camvid", data, "val")
-        for index, (picture, truth) in enumerate(validation.pairs()):
-            if index == pictures:
-                break
-            small = to_network(picture, (height, width))[None]
-            reference = None
-            for one in files:
-                start = time.process_time()
-                labels = one.engine.infer(small)[0]
-                if index >= WARM_UP:
-                    one.seconds.append(time.process_time() - start)
-                reference = labels if reference is None else reference
-                one.equal.append(float(np.mean(labels == reference)))
-                one.matrix.update(truth, to_picture(labels, *truth.shape))
+        measure(files, data, (width, height), pictures)
         rows = [one.row(files[0]) for one in files]
     print("| precision | val mIoU % | largest loss of a class | agreement % | ms | times | MB |")
     print("|---|---|---|---|---|---|---|")

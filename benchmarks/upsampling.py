@@ -14,21 +14,17 @@ layers before it, the more the last step weighs.
 from __future__ import annotations
 
 import tempfile
-import time
 from pathlib import Path
 
 import click
-import numpy as np
 
 from benchmarks.engine import Setting, run
 from benchmarks.machine import median, print_result
-from benchmarks.precision import WARM_UP, Contender, contender
+from benchmarks.precision import Contender, contender, measure
 from engines.export import ExportConfig, export
 from streamseg.netsize import parse_frame_size
 from streamseg.precision import convert
 from streamseg.precision.calibration import calibration_frames
-from train.data import open_dataset
-from train.evaluate import to_network, to_picture
 
 STRIDES = {1: "every pixel", 2: "every second pixel", 4: "every fourth pixel"}
 
@@ -50,24 +46,6 @@ def make_files(
         convert(one.path, "int8", calibration=frames, scheme="cpu", out=path)
         made.append(contender(f"int8, {name}", path))
     return made
-
-
-def measure(files: list[Contender], data: Path, size: tuple[int, int], first: int | None) -> None:
-    """Label the validation split with every file, and keep what they said and how long it took."""
-    width, height = size
-    for index, (picture, truth) in enumerate(open_dataset("camvid", data, "val").pairs()):
-        if index == first:
-            break
-        small = to_network(picture, (height, width))[None]
-        reference = None
-        for one in files:
-            start = time.process_time()
-            labels = one.engine.infer(small)[0]
-            if index >= WARM_UP:
-                one.seconds.append(time.process_time() - start)
-            reference = labels if reference is None else reference
-            one.equal.append(float(np.mean(labels == reference)))
-            one.matrix.update(truth, to_picture(labels, *truth.shape))
 
 
 def clip_fps(files: list[Contender], clip: Path, frames: int, rounds: int) -> list[float]:

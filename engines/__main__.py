@@ -4,58 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from engines.build_command import build_command
+from engines.console import FILE, one_sentence, progress_on
 from engines.errors import EngineBuildError
-from streamseg.errors import StreamsegError
-from train.errors import TrainError
 
 if TYPE_CHECKING:
     from engines.verify import Verification
-
-FILE = click.Path(path_type=Path)
-
-
-@contextmanager
-def one_sentence(debug: bool) -> Iterator[None]:
-    """Turn what went wrong into one sentence and an exit code; with `debug`, a traceback."""
-    try:
-        yield
-    except (EngineBuildError, TrainError, StreamsegError) as error:
-        if debug:
-            raise
-        click.echo(f"error: {error}", err=True)
-        sys.exit(getattr(error, "exit_code", 1))
-    except KeyboardInterrupt:
-        click.echo("stopped; nothing was written", err=True)
-        sys.exit(130)
-
-
-def progress_on(console: Console, what: str) -> Callable[[Iterator[Any], int], Iterator[Any]]:
-    """A progress bar over samples, on terminals only."""
-
-    def wrap(samples: Iterator[Any], total: int) -> Iterator[Any]:
-        bar = Progress(
-            TextColumn(what),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
-        )
-        with bar:
-            yield from bar.track(samples, total=total)
-
-    return wrap
 
 
 def parse_size(context: click.Context, parameter: click.Parameter, value: str) -> tuple[int, int]:

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 import time
 from datetime import datetime, timezone
 from pathlib import Path
 
 import click
 
+from engines.console import FILE, one_sentence
 from engines.errors import EngineBuildError
 from streamseg import __version__
 from streamseg.backends.base import BuildConfig, Precision, Profile
 from streamseg.cache.enginefile import EngineHeader
 from streamseg.cache.enginekey import EngineKey, file_sha256
-from streamseg.errors import StreamsegError
 from streamseg.modelfile import ModelHeader, builtin_models, find_model, read_header
-from train.errors import TrainError
-
-FILE = click.Path(path_type=Path)
 
 
 @click.command("build")
@@ -59,17 +55,9 @@ def build_command(
     The engine is kept unproven: 'streamseg engines' lists it, and 'streamseg video --engine
     tensorrt' runs it.
     """
-    try:
+    with one_sentence(debug):
         stride = int(label_stride) if label_stride else None
         path = build(checkpoint, model, precision, size, batch, stride, output, overwrite)
-    except (EngineBuildError, TrainError, StreamsegError) as error:
-        if debug:
-            raise
-        click.echo(f"error: {error}", err=True)
-        sys.exit(getattr(error, "exit_code", 1))
-    except KeyboardInterrupt:
-        click.echo("stopped; nothing was written", err=True)
-        sys.exit(130)
     click.echo(f"{path}: {frontend}, {precision}, {path.stat().st_size / 1e6:.1f} MB")
 
 

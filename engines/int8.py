@@ -102,12 +102,8 @@ def _calibration(
         return list(calibration_frames(source, size=header.default_size, count=count))
     training = open_dataset(layout, data, "train")
     width, height = header.default_size
-    wanted = {index * len(training) // count for index in range(count)}
-    return [
-        to_network(picture, (height, width))[None]
-        for index, (picture, _) in enumerate(training.pairs())
-        if index in wanted
-    ]
+    wanted = sorted({index * len(training) // count for index in range(count)})
+    return [to_network(training.read(index)[0], (height, width))[None] for index in wanted]
 
 
 def _compare(

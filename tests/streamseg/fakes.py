@@ -6,13 +6,12 @@ import threading
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
+from streamseg.closing import ClosedAtExit
 from streamseg.engine import EngineSpec, check_frames
 from streamseg.modelfile import ModelHeader
 from streamseg.palette import Palette
@@ -38,7 +37,7 @@ def toy_header() -> ModelHeader:
     )
 
 
-class FakeEngine:
+class FakeEngine(ClosedAtExit):
     """Labels by the strongest channel, and remembers what it was given.
 
     Args:
@@ -74,19 +73,8 @@ class FakeEngine:
     def close(self) -> None:
         self.closed = True
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
-class FakeSource:
+class FakeSource(ClosedAtExit):
     """Painted frames at 25 fps.
 
     Args:
@@ -124,13 +112,3 @@ class FakeSource:
         return frame
 
     def close(self) -> None: ...
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
