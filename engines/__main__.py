@@ -177,7 +177,8 @@ def verify_command(
 
 @main.command("int8")
 @click.argument("model", type=FILE)
-@click.option("--data", type=FILE, required=True, help="Data folder; both are measured on its val.")
+@click.option("--data", type=FILE, help="Data folder; both are measured on its val.")
+@click.option("--pictures", type=FILE, help="Without labels: pictures to calibrate and compare on.")
 @click.option("--layout", default="camvid", show_default=True, help="How the folder is laid out.")
 @click.option("--calibration", type=FILE, help="Pictures or a video (default: training pictures).")
 @click.option("--count", type=click.IntRange(min=1), default=32, show_default=True)
@@ -185,7 +186,8 @@ def verify_command(
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
 def int8_command(
     model: Path,
-    data: Path,
+    data: Path | None,
+    pictures: Path | None,
     layout: str,
     calibration: Path | None,
     count: int,
@@ -195,20 +197,25 @@ def int8_command(
     """Write the int8 graph that stands beside MODEL, for processors that multiply int8 fast."""
     from engines.int8 import write_int8
 
+    if (data is None) == (pictures is None):
+        raise click.UsageError("give --data (labelled pictures), or --pictures (without labels)")
     console = Console()
     with one_sentence(debug):
         result = write_int8(
             model,
             data,
             layout=layout,
+            pictures=pictures,
             calibration=calibration,
             count=count,
             overwrite=overwrite,
             progress=progress_on(console, "comparing"),
         )
+    miou = ""
+    if result.miou is not None and result.fp32_miou is not None:
+        miou = f"val mIoU {100 * result.miou:.2f} % (fp32: {100 * result.fp32_miou:.2f} %), "
     click.echo(
-        f"{result.path}: {result.path.stat().st_size / 1e6:.1f} MB, val mIoU "
-        f"{100 * result.miou:.2f} % (fp32: {100 * result.fp32_miou:.2f} %), "
+        f"{result.path}: {result.path.stat().st_size / 1e6:.1f} MB, {miou}"
         f"{100 * result.agreement:.2f} % of the labels are fp32's ({result.pictures} pictures)"
     )
 

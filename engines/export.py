@@ -256,7 +256,7 @@ def sha256(path: Path) -> str:
 
 def checkpoint_accuracy(loaded: Checkpoint) -> dict[str, Any]:
     """A header's ``accuracy`` where the file itself was not measured."""
-    known = ("split", "miou", "mean_accuracy", "pixel_accuracy", "class_iou")
+    known = ("split", "truth", "miou", "mean_accuracy", "pixel_accuracy", "class_iou")
     metrics = {key: loaded.metrics[key] for key in known if key in loaded.metrics}
     return {"measured_on": "the checkpoint, while it was trained", **metrics}
 

@@ -29,11 +29,9 @@ from train.models import Segmenter
 from train.models.decoder import SkipDecoder
 from train.models.layers import resize_like
 from train.models.ocr import OcrHead
+from train.models.pooled import PooledHead
 from train.models.pyramid import PYRAMID_BINS, PyramidPooling
-from train.models.segmenter import at_scale, normalise
-
-DECODER_STRIDE = 4
-"""Picture pixels per pixel of the features a decoder joins."""
+from train.models.segmenter import DECODER_MAPS, at_scale, normalise
 
 
 def fold_batchnorm(module: nn.Module) -> None:
@@ -167,17 +165,49 @@ class DeployedPyramid(nn.Module):
         return F.relu(self.fuse(x_NChw) + self.join(share))
 
 
+class DeployedPooled(nn.Module):
+    """`PooledHead` with the picture's mean fused as one vector, not as a map of equal pixels.
+
+    Exact for a 1x1 fusion; a larger kernel, which sees padding at the borders, keeps the map.
+    """
+
+    def __init__(self, head: PooledHead) -> None:
+        super().__init__()
+        self.pooling, self.branch, self.whole = head.pooling, head.branch, head
+        conv = cast(nn.Conv2d, head.fuse[0])
+        self.apart = conv.kernel_size == (1, 1)
+        if self.apart:
+            del self.whole
+            assert conv.bias is not None, "fold BatchNorm first"
+            half = head.BRANCH
+            self.fuse = nn.Conv2d(half, conv.out_channels, 1)
+            self.fuse.weight.data, self.fuse.bias = conv.weight.data[:, half:].clone(), conv.bias
+            self.vector = nn.Conv2d(half, conv.out_channels, 1, bias=False)
+            self.vector.weight.data = conv.weight.data[:, :half].clone()
+
+    def forward(self, x_NChw: Tensor) -> Tensor:
+        """As `PooledHead.forward`."""
+        if not self.apart:
+            out: Tensor = self.whole(x_NChw)
+            return out
+        image = self.vector(self.pooling(x_NChw.mean(dim=(2, 3), keepdim=True)))
+        return F.relu(self.fuse(self.branch(x_NChw)) + image)
+
+
 class DeployedSkip(nn.Module):
     """`SkipDecoder` whose enlargement is a constant."""
 
     def __init__(self, decoder: SkipDecoder, factor: int) -> None:
         super().__init__()
         self.project, self.fuse, self.factor = decoder.project, decoder.fuse, factor
+        self.reduce = decoder.reduce
 
     def forward(self, head_NChw: Tensor, low_NChw: Tensor) -> Tensor:
         """As `SkipDecoder.forward`."""
         low = self.project(low_NChw)
-        fused: Tensor = self.fuse(torch.cat([enlarge(head_NChw, self.factor), low], dim=1))
+        fused: Tensor = self.fuse(
+            torch.cat([enlarge(self.reduce(head_NChw), self.factor), low], dim=1)
+        )
         return fused
 
 
@@ -207,10 +237,13 @@ class DeployedNetwork(nn.Module):
         self.head: nn.Module = model.head
         if isinstance(model.head, PyramidPooling):
             self.head = DeployedPyramid(model.head)
+        elif isinstance(model.head, PooledHead):
+            self.head = DeployedPooled(model.head)
         self.decoder: DeployedSkip | None = None
         if model.decoder is not None:
-            self.decoder = DeployedSkip(model.decoder, stride // DECODER_STRIDE)
-            stride = DECODER_STRIDE
+            self.decoder = DeployedSkip(model.decoder, stride // model.spec.decoder_stride)
+            stride = model.spec.decoder_stride
+        self.low = DECODER_MAPS[model.spec.decoder_stride]
         self.classifier = model.classifier
         # The OCR head's soft regions are the auxiliary head's scores; others only train with it.
         self.regions = model.auxiliary if isinstance(model.head, OcrHead) else None
@@ -240,7 +273,7 @@ class DeployedNetwork(nn.Module):
         else:
             x = self.head(x)
         if self.decoder is not None:
-            x = self.decoder(x, maps["low"])
+            x = self.decoder(x, maps[self.low])
         out: Tensor = self.classifier(x)
         return out
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 
 from engines.errors import EngineBuildError
 from streamseg.choosing.companion import companion_path
@@ -19,7 +20,8 @@ from streamseg.engine import Engine, open_engine
 from streamseg.modelfile import HEADER_KEY, ModelHeader, read_header
 from streamseg.precision import convert
 from streamseg.precision.calibration import calibration_frames
-from train.data import LAYOUTS, open_dataset
+from train.data import IGNORE, LAYOUTS, open_dataset
+from train.data.files import PICTURE_SUFFIXES, read_picture
 from train.evaluate import to_network, to_picture
 from train.metrics import ConfusionMatrix
 
@@ -35,15 +37,17 @@ class Int8Result:
     pictures: int
     agreement: float
     """Share of pixels with fp32's label, over the validation split."""
-    miou: float
-    fp32_miou: float
+    miou: float | None
+    """None without labels, as below."""
+    fp32_miou: float | None
 
 
 def write_int8(
     model: Path,
-    data: Path,
+    data: Path | None,
     *,
     layout: str,
+    pictures: Path | None = None,
     calibration: Path | None = None,
     count: int = 32,
     overwrite: bool = False,
@@ -53,8 +57,11 @@ def write_int8(
 
     Args:
         model: model file in fp32.
-        data: data folder; its validation split is what both are measured on.
+        data: data folder; its validation split is what both are measured on. None: there are no
+            labels for these classes, and `pictures` stand in.
         layout: how the folder is laid out, see `train.data.LAYOUTS`.
+        pictures: without `data`: pictures (with subfolders) that both files label; every second one
+            calibrates unless `calibration` is given, the others are what they are compared on.
         calibration: folder of pictures or a video; None takes the training split's pictures.
         count: pictures to calibrate with.
         overwrite: replace an int8 graph that is there.
@@ -70,8 +77,13 @@ def write_int8(
         raise EngineBuildError(f"{target}: exists already; use --overwrite to replace it")
     if layout not in LAYOUTS:
         raise EngineBuildError(f"unknown layout {layout!r}; known: {', '.join(sorted(LAYOUTS))}")
-    validation = open_dataset(layout, data, "val")
-    frames = _calibration(header, data, layout, calibration, count)
+    if data is not None:
+        validation: Any = open_dataset(layout, data, "val")
+        frames = _calibration(header, data, layout, calibration, count)
+    elif pictures is not None:
+        frames, validation = _unlabelled(header, pictures, calibration, count)
+    else:
+        raise EngineBuildError("give --data (labelled pictures) or --pictures (without labels)")
     partial = target.with_name(f".{target.name}.part")
     try:
         convert(model, "int8", calibration=frames, out=partial, scheme="cpu")
@@ -106,6 +118,44 @@ def _calibration(
     return [to_network(training.read(index)[0], (height, width))[None] for index in wanted]
 
 
+class Unlabelled:
+    """Pictures at the network's size, each with no label at all: a validation split's stand-in."""
+
+    def __init__(self, files: list[Path], size: tuple[int, int]) -> None:
+        self.files, self.size = files, size
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def pairs(self) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+        """Pictures ``[H, W, 3]`` and labels ``[H, W]`` that are all `IGNORE`."""
+        width, height = self.size
+        for file in self.files:
+            picture = to_network(read_picture(file), (height, width))
+            yield picture, np.full(picture.shape[:2], IGNORE, np.uint8)
+
+
+def _unlabelled(
+    header: ModelHeader, folder: Path, calibration: Path | None, count: int
+) -> tuple[list[Any], Unlabelled]:
+    """Frames to calibrate with, and other pictures to compare on; at most `count` of each.
+
+    Raises:
+        EngineBuildError: the folder is not there or holds fewer than two pictures.
+    """
+    files = [f for f in sorted(folder.rglob("*")) if f.suffix.lower() in PICTURE_SUFFIXES]
+    if len(files) < 2:
+        raise EngineBuildError(f"{folder}: needs at least two pictures (.jpg, .png, ...)")
+    step = max(2, len(files) // count)
+    compared = Unlabelled(files[1::step][:count], header.default_size)
+    if calibration is not None:
+        return list(
+            calibration_frames(calibration, size=header.default_size, count=count)
+        ), compared
+    source = Unlabelled(files[0::step][:count], header.default_size)
+    return [picture[None] for picture, _ in source.pairs()], compared
+
+
 def _compare(
     reference: Engine,
     engine: Engine,
@@ -122,6 +172,13 @@ def _compare(
         equal.append(float(np.mean(both[0] == both[1])))
         for matrix, labels in zip(matrices, both, strict=True):
             matrix.update(truth, to_picture(labels, *truth.shape))
+    if isinstance(validation, Unlabelled):
+        agreement = float(np.mean(equal))
+        about = {**reference.spec.model.accuracy, "agreement_with_fp32": agreement}
+        result = Int8Result(
+            path=target, pictures=len(equal), agreement=agreement, miou=None, fp32_miou=None
+        )
+        return result, about
     fp32, int8 = (matrix.scores() for matrix in matrices)
     result = Int8Result(
         path=target,

@@ -24,8 +24,11 @@ from train.models import (
     load_backbone_weights,
     load_pretrained_deeplabv3,
 )
+from train.models.folded import load_folded_deeplab
 
 TORCHVISION_DEEPLABV3 = "torchvision:deeplabv3"
+FOLDED = "folded:"
+"""Before the name of a file of a DeepLab whose BatchNorm is folded away."""
 
 
 def is_checkpoint(path: Path) -> bool:
@@ -124,7 +127,8 @@ def initialise(model: Segmenter, source: Path | str | None, classes: Palette) ->
         source: one of our checkpoints (``best.safetensors``): the whole network;
             ``torchvision:deeplabv3``: the whole of torchvision's DeepLabV3, trained on COCO with
             Pascal VOC's classes; ``torchvision`` or a file of backbone weights: see
-            `train.models.load_backbone_weights`; None: nothing.
+            `train.models.load_backbone_weights`; ``folded:FILE.safetensors``: a DeepLab without
+            BatchNorm, see `train.models.folded`; None: nothing.
         classes: what the network is to tell apart.
 
     Raises:
@@ -135,6 +139,9 @@ def initialise(model: Segmenter, source: Path | str | None, classes: Palette) ->
     if source == TORCHVISION_DEEPLABV3:
         load_pretrained_deeplabv3(model, model.backbone)
         return f"starting from the whole network of {source}; its classifier fits 21 classes only"
+    if str(source).startswith(FOLDED):
+        path = Path(str(source).removeprefix(FOLDED))
+        return f"starting from the {load_folded_deeplab(model, path)} of {path}"
     if is_checkpoint(Path(source)):
         return _load_whole(model, Path(source), classes)
     load_backbone_weights(model.backbone, source)

@@ -16,7 +16,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from train.recipe import DataConfig, LoopConfig, LossConfig, ModelSpec, OptimConfig
+from train.recipe import DataConfig, DistilConfig, LoopConfig, LossConfig, ModelSpec, OptimConfig
 
 TABLES: dict[str, type] = {
     "model": ModelSpec,
@@ -24,6 +24,7 @@ TABLES: dict[str, type] = {
     "optim": OptimConfig,
     "loss": LossConfig,
     "train": LoopConfig,
+    "distil": DistilConfig,
 }
 START, END = "<!-- keys: python -m train.keys docs/training.md -->", "<!-- end of keys -->"
 

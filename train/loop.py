@@ -28,13 +28,16 @@ from train.checkpoint import (
     restore_optimizer,
     save_checkpoint,
 )
+from train.distil.data import SoftTruth
+from train.distil.loss import DistilLoss
 from train.distributed import World
 from train.environment import describe_environment
 from train.errors import TrainError
-from train.initial import initialise
+from train.initial import FOLDED, initialise
 from train.losses import SegmentationLoss, class_weights
 from train.metrics import Scores
 from train.models import build_model
+from train.models.folded import measure_norms
 from train.models.segmenter import normalise
 from train.optim import Frozen, clip_gradients, make_average, make_optimizer
 from train.precision import Precision
@@ -48,7 +51,11 @@ from train.validate import validate
 SAVE_SECONDS = 300.0
 """Time between two resumable checkpoints within an epoch; each epoch's end has one."""
 
-Part = tuple[Tensor, Tensor]
+MEASURED = 96
+"""Pictures that BatchNorm statistics are measured on, about."""
+
+Part = tuple[Tensor, ...]
+"""Pictures and labels, and with teachers soft labels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +83,13 @@ class Trainer:
 
     Args:
         recipe: what to train and how.
-        data: data folder.
+        data: data folder; None for a recipe that learns from teachers alone.
         out: run folder; `docs/training.md` says what is written there.
         init: see `train.initial.initialise`.
         device: where to train.
         world: this process's place among several; only the main one writes.
         source: the recipe's TOML text, to be kept in the run folder.
+        labelling: called with pictures done and their number while teachers label them.
 
     Raises:
         TrainError: data or weights cannot be read, or recipe, data and machine do not fit together.
@@ -91,19 +99,21 @@ class Trainer:
         self,
         recipe: Recipe,
         *,
-        data: Path,
+        data: Path | None,
         out: Path,
         init: Path | str | None,
         device: torch.device,
         world: World | None = None,
         source: str | None = None,
+        labelling: Callable[[int, int], None] = lambda done, of: None,
     ) -> None:
         self.device, self.world = device, world or World()
-        self._source, self._given = source, {"data": str(data), "init": init and str(init)}
+        self._source, self._given = source, {"data": data and str(data), "init": init and str(init)}
         self.precision = Precision(recipe.train.amp, device)
         if self.world.is_main:
             RunFolder(out, classes=(), tensorboard=False).check()
-        self.train_set, self.val_set = open_splits(recipe, data)
+        with self.world.in_turn():  # the first process fills the cache of soft labels for all
+            self.train_set, self.val_set = open_splits(recipe, data, labelling)
         self.classes = self.train_set.classes
         self.recipe = dataclasses.replace(
             recipe, model=dataclasses.replace(recipe.model, classes=len(self.classes))
@@ -136,6 +146,8 @@ class Trainer:
         source = None if self.folder.last.is_file() else init
         with self.world.in_turn():
             self.init_line = initialise(self.model, source, self.classes)
+        if str(source).startswith(FOLDED):
+            measure_norms(self.model.eval(), self._some_pictures())
         self.model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         if recipe.train.sync_batchnorm:
             self.model = self.world.synchronised(self.model, device)
@@ -143,13 +155,20 @@ class Trainer:
         balance = recipe.loss.balance
         unweighted = torch.ones(len(self.classes), dtype=torch.int64)
         pixels = unweighted if balance == "none" else self.train_set.class_pixels()
-        self.loss = SegmentationLoss(class_weights(pixels, balance), recipe.loss).to(device)
+        loss = SegmentationLoss(class_weights(pixels, balance), recipe.loss)
+        self.loss = (DistilLoss(loss, recipe.distil) if recipe.distil.active else loss).to(device)
         self.optimizer = make_optimizer(self.model, recipe.optim)
         self.rate = rate_factor(recipe.optim, self.total)
         self.average = make_average(self.model, recipe.train.ema_decay)
         if self.world.size > 1 and recipe.loss.auxiliary == 0 and recipe.model.head != "ocr":
             self.frozen.add(getattr(self.model, "auxiliary", None))
         self.network = self.world.wrap(self.model, device)
+
+    def _some_pictures(self) -> Iterator[Tensor]:
+        """Batches to measure BatchNorm statistics on: the first epoch's, the same each time."""
+        step = max(1, len(self.train_set) // MEASURED)
+        for index in range(0, len(self.train_set), step):
+            yield normalise(self.train_set[index][0][None])
 
     @property
     def epoch(self) -> int:
@@ -225,20 +244,26 @@ class Trainer:
         parts = iter(loader)
         return zip(*[parts] * self.recipe.train.accumulate, strict=True)
 
+    def _truth(self, part: Part) -> Any:
+        """What a part's scores are compared with, on the device: what the run's loss takes."""
+        _, labels, *soft = part
+        truth: Tensor | SoftTruth = SoftTruth(labels, *soft) if soft else labels
+        return truth.to(self.device, non_blocking=True)
+
     def _gradients(self, parts: tuple[Part, ...]) -> float:
         """Add up the gradients of one step's parts; return the loss over all processes."""
-        labels = [truth.to(self.device, non_blocking=True) for _, truth in parts]
-        masses = [self.loss.mass(truth) for truth in labels]
+        truths = [self._truth(part) for part in parts]
+        masses = [self.loss.mass(truth) for truth in truths]
         total = self.world.total(torch.stack(masses).sum()).clamp(min=1e-12)
         value = torch.zeros((), dtype=torch.float64, device=self.device)
-        for index, (pictures, _) in enumerate(parts):
+        for index, (pictures, *_) in enumerate(parts):
             x = normalise(pictures.to(self.device, non_blocking=True))
             x = x.contiguous(memory_format=torch.channels_last)
             last = index == len(parts) - 1
             with self.world.local_gradients(self.network, last=last):
                 with self.precision.autocast():
                     outputs = self.network(x)
-                loss = self.loss(outputs, labels[index]) * (masses[index] / total).float()
+                loss = self.loss(outputs, truths[index]) * (masses[index] / total).float()
                 # DistributedDataParallel takes the processes' mean, the loss is their sum
                 self.precision.scaler.scale(loss * self.world.size).backward()
             value += loss.detach()
@@ -298,6 +323,8 @@ class Trainer:
 
     def _checkpoint(self, scores: Scores | None, *, full: bool) -> Checkpoint:
         metrics: dict[str, Any] = {"best_miou": self.best, "split": "val"}
+        if self.recipe.distil.active and not self.recipe.distil.labelled:
+            metrics["truth"] = "the teachers' most probable class"
         if scores is not None:
             metrics |= scores.as_dict(self.classes.names)
         tensors = {f"model.{k}": v for k, v in self.average.module.state_dict().items()}

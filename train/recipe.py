@@ -16,12 +16,14 @@ from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from train.data.config import DataConfig
+from train.distil.config import DistilConfig
 from train.errors import TrainError, UsageError
 from train.models import ModelSpec
 from train.settings import LoopConfig, LossConfig, OptimConfig
 
 __all__ = [
     "DataConfig",
+    "DistilConfig",
     "LoopConfig",
     "LossConfig",
     "ModelSpec",
@@ -42,13 +44,14 @@ class Recipe:
     optim: OptimConfig = field(default_factory=OptimConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     train: LoopConfig = field(default_factory=LoopConfig)
+    distil: DistilConfig = field(default_factory=DistilConfig)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values only, as JSON stores them."""
         return dataclasses.asdict(self)
 
 
-HARMLESS = ("data.workers", "train.keep_all", "train.tensorboard")
+HARMLESS = ("data.workers", "distil.cache", "train.keep_all", "train.tensorboard")
 """Keys that change no number of a run: it may go on with others."""
 
 
@@ -136,6 +139,7 @@ def recipe_from_dict(values: dict[str, Any], where: str) -> Recipe:
         "optim": OptimConfig,
         "loss": LossConfig,
         "train": LoopConfig,
+        "distil": DistilConfig,
     }
     for key in values:
         if key not in (*tables, "name"):
@@ -151,6 +155,7 @@ def recipe_from_dict(values: dict[str, Any], where: str) -> Recipe:
         optim=_table(OptimConfig, values.get("optim", {}), f"{where} [optim]"),
         loss=_table(LossConfig, values.get("loss", {}), f"{where} [loss]"),
         train=_table(LoopConfig, values.get("train", {}), f"{where} [train]"),
+        distil=_table(DistilConfig, values.get("distil", {}), f"{where} [distil]"),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 
 import click
@@ -51,6 +52,20 @@ class Reporter:
             )
 
 
+class Labelling:
+    """Says every ten seconds how far the teachers are: nothing is quiet for minutes."""
+
+    def __init__(self) -> None:
+        self.said = 0.0
+
+    def __call__(self, done: int, of: int) -> None:
+        """Show it, if it is time; always at the end."""
+        now = time.monotonic()
+        if done == of or now - self.said >= 10:
+            self.said = now
+            click.echo(f"teachers have labelled {done} of {of} pictures")
+
+
 def _validation(step: Step) -> str:
     """What a validation found; nothing where there was none."""
     if step.scores is None:
@@ -83,16 +98,18 @@ def choose_device(name: str) -> torch.device:
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("recipe", type=click.Path(path_type=Path))
-@click.option("--data", type=click.Path(path_type=Path), required=True, help="Data folder.")
+@click.option("--data", type=click.Path(path_type=Path), help="Data folder.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Run folder.")
-@click.option("--init", help="Start weights: a backbone's or a run's file, or 'torchvision'.")
+@click.option(
+    "--init", help="Start weights: a backbone's or a run's file, folded:FILE, or 'torchvision'."
+)
 @click.option("--set", "overrides", multiple=True, metavar="TABLE.KEY=VALUE", help="Override.")
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, ...")
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads (default: all cores).")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
 def main(
     recipe: Path,
-    data: Path,
+    data: Path | None,
     out: Path,
     init: str | None,
     overrides: tuple[str, ...],
@@ -120,6 +137,7 @@ def main(
                 device=own,
                 world=world,
                 source=recipe.read_text(),
+                labelling=Labelling() if rank == 0 else lambda done, of: None,
             )
             best = _fit(trainer)
     except TrainError as error:

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from train.data import SegmentationData, training_set, validation_set
+from train.distil.data import DistilData, open_distil_splits
 from train.errors import TrainError
 from train.recipe import Recipe
 
 
-def open_splits(recipe: Recipe, data: Path) -> tuple[SegmentationData, SegmentationData]:
-    """The training split, augmented, and the validation split, as ``[data]`` says.
+def open_splits(
+    recipe: Recipe, data: Path | None, report: Callable[[int, int], None] = lambda done, of: None
+) -> tuple[SegmentationData | DistilData, SegmentationData]:
+    """The training split, augmented, and the validation split, as ``[data]`` and ``[distil]`` say.
+
+    `report` is called with pictures done and their number while teachers label them.
 
     Raises:
         TrainError: they cannot be read, are smaller than a batch, or have no labelled pixel.
     """
+    if recipe.distil.active:
+        return open_distil_splits(recipe, data, report)
+    if data is None:
+        raise TrainError(f"{recipe.name}: give --data, the folder of the data set")
     train = training_set(recipe.data, data, seed=recipe.train.seed)
     val = validation_set(recipe.data, data)
     if len(train) < recipe.train.batch:

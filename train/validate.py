@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from train.data import SegmentationData
+from train.distil.loss import DistilLoss
 from train.distributed import World
 from train.evaluate import to_network, to_picture
 from train.losses import SegmentationLoss
@@ -21,7 +22,7 @@ from train.models.segmenter import normalise
 def validate(
     network: nn.Module,
     data: SegmentationData,
-    loss: SegmentationLoss,
+    loss: SegmentationLoss | DistilLoss,
     *,
     label_stride: int,
     device: torch.device,

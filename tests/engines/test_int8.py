@@ -58,6 +58,22 @@ def test_it_is_written_measured_and_found(
     assert again.stderr == f"error: {path}: exists already; use --overwrite to replace it\n"
 
 
+def test_without_labels_pictures_calibrate_and_others_compare(
+    model: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(int8, "REQUIRED_AGREEMENT", 0.8)
+    result = run(model, "--pictures", data / "train", "--count", "4")
+    assert result.exit_code == 0, result.output
+    assert "mIoU" not in result.stdout
+    found = find_companion(model, read_header(model))
+    assert found is not None
+    before = read_header(model).accuracy
+    agreement = found[1].accuracy["agreement_with_fp32"]
+    assert found[1].accuracy == {**before, "agreement_with_fp32": agreement}
+    assert 0.8 <= agreement <= 1
+    assert f"{100 * agreement:.2f} % of the labels are fp32's" in result.stdout
+
+
 def test_one_that_disagrees_is_not_kept(
     model: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -75,6 +91,8 @@ def test_one_that_disagrees_is_not_kept(
         (("--data", "DATA", "--calibration", "nowhere"), 2, "nowhere: no such folder or video"),
         (("--data", "DATA", "--layout", "jpeg"), 1, "jpeg"),
         ((), 2, "--data"),
+        (("--data", "DATA", "--pictures", "DATA"), 2, "--pictures"),
+        (("--pictures", "nowhere"), 1, "needs at least two pictures"),
     ],
 )
 def test_bad_input_is_one_sentence(

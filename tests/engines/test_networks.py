@@ -28,6 +28,17 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "aspp": {"head": "aspp"},
     "aspp_l at three scales": {"head": "aspp_l", "scales": (0.5, 0.75, 1.0), "auxiliary": False},
     "ocr": {"head": "ocr"},
+    "pooled, half as wide, decoder at stride 8": {
+        "backbone": "mobilenet_v2_half",
+        "head": "pooled",
+        "head_kernel": 1,
+        "decoder": "skip",
+        "decoder_stride": 8,
+        "decoder_low_channels": 8,
+        "decoder_head_channels": 8,
+        "decoder_channels": 16,
+    },
+    "pooled, 3x3 fusion": {"head": "pooled", "head_kernel": 3},
     "deeplabv3, torchvision's shape": {"head": "deeplabv3", "head_kernel": 3, "rates": (8, 12, 16)},
     "deeplabv3+ resnet50, multi-grid, DeepLab's strides": {
         "backbone": "resnet50",
@@ -43,6 +54,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
 
 
 EXPORTED = (
+    "pooled, half as wide, decoder at stride 8",
     "mobilenet_v3_small, stride 8, last conv",
     "ocr",
 )

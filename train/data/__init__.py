@@ -65,6 +65,7 @@ def training_set(config: DataConfig, root: Path, *, seed: int) -> SegmentationDa
         crop=config.crop,
         scale=config.scale,
         scales=config.scales,
+        scale_law=config.scale_law,
         flip=config.flip,
         jitter=config.jitter,
     )

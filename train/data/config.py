@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from train.data.transforms import Size
+from train.data.transforms import ScaleLaw, Size
 
 
 def _require(condition: bool, message: str) -> None:
@@ -44,6 +44,9 @@ class DataConfig:
     """Range of the random scale, relative to the picture's own size; [1, 1] switches it off."""
     scales: tuple[float, ...] = ()
     """Scales to choose from at random, instead of the range."""
+    scale_law: ScaleLaw = "log"
+    """log: the range's middle is 1 in [0.5, 2], halving is as likely as doubling; uniform: every
+    factor is as likely, the mean is 1.25, as in the code of PSPNet and mmsegmentation."""
     flip: bool = True
     """Half of the pictures are mirrored."""
     jitter: float = 0.3

@@ -6,7 +6,7 @@ network's first step (`train.models.segmenter.normalise`).
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torchvision import tv_tensors
@@ -18,8 +18,27 @@ from train.data.files import IGNORE
 Size: TypeAlias = int | tuple[int, int]
 """Side of a square, or (height, width), in pixels; 0 switches a step off."""
 
+ScaleLaw: TypeAlias = Literal["log", "uniform"]
+"""How random scales are spread over their range."""
+
 GREY = 128
 """What a picture is padded with: the middle of the range, 0 after normalisation."""
+
+
+def draw_factor(
+    low: float, high: float, choices: tuple[float, ...] = (), law: ScaleLaw = "log"
+) -> float:
+    """A random scale from torch's generator: one of `choices`, or from the range `low` to `high`.
+
+    By `law`: "log", the logarithm is uniform, halving is as likely as doubling; "uniform", the
+    factor itself is, as in the code of PSPNet and mmsegmentation: in [0.5, 2] its mean is 1.25.
+    """
+    if choices:
+        return choices[int(torch.randint(len(choices), ()))]
+    if law == "uniform":
+        return float(torch.empty(1).uniform_(low, high))
+    start, stop = torch.tensor([low, high]).log()
+    return float(torch.empty(1).uniform_(float(start), float(stop)).exp())
 
 
 class RandomScale(v2.Transform):
@@ -30,23 +49,22 @@ class RandomScale(v2.Transform):
 
     Args:
         low: smallest factor.
-        high: largest factor; between the two, factors are log-uniform.
+        high: largest factor.
         choices: the factors to choose from instead, each as likely (DeepLabV2's
             0.5, 0.75, 1, 1.25, 1.5).
+        law: how factors are spread between the two, see `draw_factor`.
     """
 
-    def __init__(self, low: float, high: float, choices: tuple[float, ...] = ()) -> None:
+    def __init__(
+        self, low: float, high: float, choices: tuple[float, ...] = (), law: ScaleLaw = "log"
+    ) -> None:
         super().__init__()
-        self.low, self.high, self.choices = low, high, choices
+        self.low, self.high, self.choices, self.law = low, high, choices, law
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
         """Draw the size that picture and mask are resized to."""
         height, width = VF.get_size(flat_inputs[0])
-        if self.choices:
-            factor = self.choices[int(torch.randint(len(self.choices), ()))]
-        else:
-            low, high = torch.tensor([self.low, self.high]).log()
-            factor = float(torch.empty(1).uniform_(float(low), float(high)).exp())
+        factor = draw_factor(self.low, self.high, self.choices, self.law)
         return {"size": [max(1, round(height * factor)), max(1, round(width * factor))]}
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
@@ -92,13 +110,14 @@ def training_augmentation(
     crop: Size,
     scale: tuple[float, float] = (1.0, 1.0),
     scales: tuple[float, ...] = (),
+    scale_law: ScaleLaw = "log",
     flip: bool = True,
     jitter: float = 0.0,
 ) -> v2.Transform:
     """Random scale, crop (padded where too small, labels ignored there), flip, colour jitter."""
     steps: list[v2.Transform] = []
     if scales or scale != (1.0, 1.0):
-        steps.append(RandomScale(*scale, choices=scales))
+        steps.append(RandomScale(*scale, choices=scales, law=scale_law))
     if crop:
         fill = {tv_tensors.Image: GREY, tv_tensors.Mask: IGNORE}
         steps.append(v2.RandomCrop(both_sides(crop), pad_if_needed=True, fill=fill))

@@ -9,6 +9,7 @@ from torch import nn
 
 from train.models.aspp import AsppL, DeepLabV3Head, PlainAspp
 from train.models.ocr import OcrHead
+from train.models.pooled import PooledHead
 from train.models.pyramid import PyramidPooling
 
 HEADS: dict[str, Callable[..., nn.Module]] = {
@@ -17,6 +18,7 @@ HEADS: dict[str, Callable[..., nn.Module]] = {
     "aspp_l": AsppL,
     "deeplabv3": DeepLabV3Head,
     "ocr": OcrHead,
+    "pooled": PooledHead,
 }
 
 RATED = ("aspp", "aspp_l", "deeplabv3")

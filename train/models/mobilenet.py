@@ -45,7 +45,7 @@ class MobileNetBackbone(nn.Module):
 
     `forward` takes float pictures `[N, 3, H, W]` and returns a dict:
 
-    - ``low``: stride 4, for a decoder;
+    - ``low``: stride 4, for a decoder; ``middle``: the last map of stride 8, for a cheaper one;
     - ``aux``: the last map before the last stage (stride 16, or 8), for the auxiliary loss;
     - ``out``: ``[N, out_channels, H/s, W/s]`` with ``s`` the output stride.
 
@@ -57,11 +57,13 @@ class MobileNetBackbone(nn.Module):
     build: Callable[[], nn.Module]
     """torchvision's constructor."""
     low_channels: int
+    middle_channels: int
     aux_channels: int
     out_channels: int
     last_channels: int
     """Of the 1x1 layer at the end."""
     low_index: int
+    middle_index: int
     aux_index: int
 
     def __init__(
@@ -88,31 +90,54 @@ class MobileNetBackbone(nn.Module):
             x = block(x)
             if index == self.low_index:
                 maps["low"] = x
+            elif index == self.middle_index:
+                maps["middle"] = x
             elif index == self.aux_index:
                 maps["aux"] = x
         maps["out"] = x
         return maps
 
 
+def _half_width() -> nn.Module:
+    network: nn.Module = mobilenet_v2(width_mult=0.5, round_nearest=4)
+    return network
+
+
 class MobileNetV2Backbone(MobileNetBackbone):
-    """MobileNetV2 (Sandler et al. 2018): low 24, aux 96, out 320 channels."""
+    """MobileNetV2 (Sandler et al. 2018): low 24, middle 32, aux 96, out 320 channels."""
 
     name, build = "mobilenet_v2", staticmethod(mobilenet_v2)
-    low_channels, aux_channels, out_channels, last_channels = 24, 96, 320, 1280
-    low_index, aux_index = 3, 13
+    low_channels, middle_channels, aux_channels = 24, 32, 96
+    out_channels, last_channels = 320, 1280
+    low_index, middle_index, aux_index = 3, 6, 13
+
+
+class MobileNetV2HalfBackbone(MobileNetBackbone):
+    """MobileNetV2 of half the width: low 12, middle 16, aux 48, out 160 channels.
+
+    Channels are multiples of 4, as in TensorFlow's weights of that width (torchvision's own rule,
+    multiples of 8, would make 16 of the 12).
+    """
+
+    name, build = "mobilenet_v2_half", staticmethod(_half_width)
+    low_channels, middle_channels, aux_channels = 12, 16, 48
+    out_channels, last_channels = 160, 1280
+    low_index, middle_index, aux_index = 3, 6, 13
 
 
 class MobileNetV3LargeBackbone(MobileNetBackbone):
-    """MobileNetV3-large (Howard et al. 2019): low 24, aux 112, out 160 channels."""
+    """MobileNetV3-large (Howard et al. 2019): low 24, middle 40, aux 112, out 160 channels."""
 
     name, build = "mobilenet_v3_large", staticmethod(mobilenet_v3_large)
-    low_channels, aux_channels, out_channels, last_channels = 24, 112, 160, 960
-    low_index, aux_index = 3, 12
+    low_channels, middle_channels, aux_channels = 24, 40, 112
+    out_channels, last_channels = 160, 960
+    low_index, middle_index, aux_index = 3, 6, 12
 
 
 class MobileNetV3SmallBackbone(MobileNetBackbone):
-    """MobileNetV3-small (Howard et al. 2019): low 16, aux 48, out 96 channels."""
+    """MobileNetV3-small (Howard et al. 2019): low 16, middle 24, aux 48, out 96 channels."""
 
     name, build = "mobilenet_v3_small", staticmethod(mobilenet_v3_small)
-    low_channels, aux_channels, out_channels, last_channels = 16, 48, 96, 576
-    low_index, aux_index = 1, 8
+    low_channels, middle_channels, aux_channels = 16, 24, 48
+    out_channels, last_channels = 96, 576
+    low_index, middle_index, aux_index = 1, 3, 8

@@ -90,6 +90,7 @@ class ResNetBackbone(nn.Module):
             self._deeplab_strides()
         wide = name in ("resnet50", "resnet101")
         self.low_channels = 256 if wide else 64
+        self.middle_channels = 512 if wide else 128
         self.aux_channels = 1024 if wide else 256
         self.out_channels = 2048 if wide else 512
         self._dilate(output_stride, multi_grid, dilation_rule)
@@ -124,5 +125,6 @@ class ResNetBackbone(nn.Module):
         before = x
         x = blocks[-1](x)
         low = before if self.low_before_last else x
-        aux = self.layer3(self.layer2(x))
-        return {"low": low, "aux": aux, "out": self.layer4(aux)}
+        middle = self.layer2(x)
+        aux = self.layer3(middle)
+        return {"low": low, "middle": middle, "aux": aux, "out": self.layer4(aux)}

@@ -48,6 +48,12 @@ class ModelSpec:
     decoder: Literal["none", "skip"] = "none"
     decoder_channels: int = 128
     decoder_depth: int = 1
+    decoder_stride: int = 4
+    """Picture pixels per pixel of the backbone's map that the decoder joins; 8 costs a quarter."""
+    decoder_low_channels: int = 48
+    """Channels that map is projected to first (DeepLabV3+: 48)."""
+    decoder_head_channels: int = 0
+    """Channels the head's output is projected to before it is enlarged; 0: as it is."""
     decoder_separable: bool = True
     """Depthwise-separable 3x3 convolutions in the decoder; false: dense ones."""
     auxiliary: bool = True
@@ -68,6 +74,7 @@ class ModelSpec:
             ("block_strides", self.block_strides, ["resnet", "deeplab"]),
             ("dilation_rule", self.dilation_rule, ["auto", "keep", "dilate"]),
             ("label_stride", self.label_stride, [1, 2, 4, 8]),
+            ("decoder_stride", self.decoder_stride, [4, 8]),
             ("head_kernel", self.head_kernel, [1, 3]),
         ):
             if value not in known:
@@ -76,6 +83,8 @@ class ModelSpec:
             ("head_channels", self.head_channels),
             ("decoder_channels", self.decoder_channels),
             ("decoder_depth", self.decoder_depth),
+            ("decoder_low_channels", self.decoder_low_channels),
+            ("decoder_head_channels", self.decoder_head_channels or 1),
             *(("multi_grid", factor) for factor in self.multi_grid),
             *(("rates", rate) for rate in self.rates),
         ):
@@ -101,14 +110,18 @@ class ModelSpec:
             raise ValueError(f"the largest of scales must be 1, got {self.scales}")
 
 
+DECODER_MAPS = {4: "low", 8: "middle"}
+"""The backbone's map of a decoder's stride."""
+
+
 class Segmenter(nn.Module):
     """A semantic-segmentation network of a backbone, a head and, optionally, a decoder.
 
     `forward` takes normalised pictures ``[N, 3, H, W]`` float in [-1, 1] and returns scores
-    ``[N, K, H/s, W/s]`` (s: 4 with a decoder, else the output stride). While training it returns a
-    tuple: the scores, then what is supervised beside them, each ``[N, K, h, w]``: the auxiliary
-    head's scores (PSPNet, section 4; OCR's soft regions), and with several scales each scale's own
-    (DeepLabV2). There may be none.
+    ``[N, K, H/s, W/s]`` (s: the decoder's stride, else the output stride). While training it
+    returns a tuple: the scores, then what is supervised beside them, each ``[N, K, h, w]``: the
+    auxiliary head's scores (PSPNet, section 4; OCR's soft regions), and with several scales each
+    scale's own (DeepLabV2). There may be none.
     """
 
     def __init__(self, spec: ModelSpec) -> None:
@@ -127,8 +140,12 @@ class Segmenter(nn.Module):
         if spec.decoder == "skip":
             self.decoder = SkipDecoder(
                 channels,
-                self.backbone.low_channels,
+                self.backbone.low_channels
+                if spec.decoder_stride == 4
+                else self.backbone.middle_channels,
                 spec.decoder_channels,
+                low_channels=spec.decoder_low_channels,
+                head_channels=spec.decoder_head_channels,
                 depth=spec.decoder_depth,
                 separable=spec.decoder_separable,
             )
@@ -164,7 +181,7 @@ class Segmenter(nn.Module):
         else:
             x = self.head(x)
         if self.decoder is not None:
-            x = self.decoder(x, maps["low"])
+            x = self.decoder(x, maps[DECODER_MAPS[self.spec.decoder_stride]])
         out: Tensor = self.classifier(x)
         return out
 
