@@ -26,7 +26,7 @@ from train.data.files import read_picture
 from train.distil.cache import SoftCache
 from train.distil.config import DistilConfig
 from train.distil.frames import unlabelled_pictures
-from train.distil.soft import resize, resize_labels, resize_maps, working_size
+from train.distil.soft import hard_labels, resize, resize_maps, working_size
 from train.distil.teacher import open_teacher
 from train.evaluate import label_picture
 from train.metrics import ConfusionMatrix
@@ -81,7 +81,7 @@ def main(
         found = soft.read(file, config.side)
         picture = read_picture(file)
         picture = resize(picture, *working_size(picture.shape, config.side, config.stride))
-        truth = resize_labels(found.argmax(axis=0).astype(np.uint8), *picture.shape[:2])
+        truth = hard_labels(found, *picture.shape[:2])
         border = near_edges(truth)
         for name, labeller in labellers.items():
             labels = labeller(picture)

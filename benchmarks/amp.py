@@ -32,7 +32,7 @@ def step(
     size = truth.shape[1:]
     loss = F.cross_entropy(F.interpolate(scores.float(), size=size, mode="bilinear"), truth)
     optimizer.zero_grad()
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
     return time.perf_counter() - start
 
@@ -44,7 +44,7 @@ def main(threads: int, rounds: int) -> None:
     """Time training steps."""
     torch.set_num_threads(threads)
     spec = ModelSpec(classes=11, head_channels=128, decoder="skip", decoder_channels=64)
-    network = build_model(spec).train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = build_model(spec).train().to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(network.parameters(), 1e-4)
     rows = []
     for batch, side in SIZES:

@@ -182,6 +182,7 @@ def verify_command(
 @click.option("--layout", default="camvid", show_default=True, help="How the folder is laid out.")
 @click.option("--calibration", type=FILE, help="Pictures or a video (default: training pictures).")
 @click.option("--count", type=click.IntRange(min=1), default=32, show_default=True)
+@click.option("--exclude", default="", help="Layers to leave in fp32, joined by commas.")
 @click.option("--overwrite", is_flag=True, help="Replace an int8 graph that is there.")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
 def int8_command(
@@ -191,6 +192,7 @@ def int8_command(
     layout: str,
     calibration: Path | None,
     count: int,
+    exclude: str,
     overwrite: bool,
     debug: bool,
 ) -> None:
@@ -208,6 +210,7 @@ def int8_command(
             pictures=pictures,
             calibration=calibration,
             count=count,
+            exclude=[name for name in exclude.split(",") if name],
             overwrite=overwrite,
             progress=progress_on(console, "comparing"),
         )

@@ -5,7 +5,7 @@ The graph itself is `streamseg.precision`'s. Knows nothing about command lines.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,7 @@ def write_int8(
     pictures: Path | None = None,
     calibration: Path | None = None,
     count: int = 32,
+    exclude: Sequence[str] = (),
     overwrite: bool = False,
     progress: Callable[[Iterator[Any], int], Iterator[Any]] = lambda samples, _: samples,
 ) -> Int8Result:
@@ -64,6 +65,7 @@ def write_int8(
             calibrates unless `calibration` is given, the others are what they are compared on.
         calibration: folder of pictures or a video; None takes the training split's pictures.
         count: pictures to calibrate with.
+        exclude: names of nodes to leave in fp32.
         overwrite: replace an int8 graph that is there.
         progress: wraps the iteration over the validation split.
 
@@ -86,7 +88,7 @@ def write_int8(
         raise EngineBuildError("give --data (labelled pictures) or --pictures (without labels)")
     partial = target.with_name(f".{target.name}.part")
     try:
-        convert(model, "int8", calibration=frames, out=partial, scheme="cpu")
+        convert(model, "int8", calibration=frames, exclude=exclude, out=partial, scheme="cpu")
         with (
             open_engine(model, backend="onnxruntime", precision="fp32") as reference,
             open_engine(partial, backend="onnxruntime", precision="fp32") as engine,
@@ -96,7 +98,8 @@ def write_int8(
             raise EngineBuildError(
                 f"{target}: was not kept, {100 * result.agreement:.2f} % of its labels are fp32's "
                 f"and {100 * REQUIRED_AGREEMENT:.0f} % are required; calibrate with pictures like "
-                "those to come, or with more (--count)"
+                "those to come, with more (--count), or leave "
+                "layers in fp32 (--exclude)"
             )
         _put_header(partial, replace(header, accuracy=accuracy))
         partial.replace(target)

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from streamseg.palette import CAMVID, Palette
-from train.data import IGNORE, Item, SegmentationData, Split, training_set, validation_set
+from train.data import Item, SegmentationData, Split, training_set, validation_set
 from train.data.cityscapes import CITYSCAPES
 from train.data.config import DataConfig
 from train.data.dataset import KEEP_BYTES
@@ -30,7 +30,7 @@ from train.distil.cache import SoftCache
 from train.distil.config import DistilConfig
 from train.distil.crop import crop
 from train.distil.frames import held_out, unlabelled_pictures
-from train.distil.soft import resize, resize_labels, working_size
+from train.distil.soft import hard_labels, resize, resize_labels, working_size
 from train.distil.teacher import open_teacher
 from train.errors import TrainError
 from train.recipe import Recipe
@@ -223,9 +223,8 @@ def _agreement_split(pictures: list[Path], cache: SoftCache, classes: Palette) -
 
     def labels(path: Path) -> Map:
         soft = cache.read(path, side)
-        found = np.where(soft.sum(axis=0, dtype=np.int64) >= 128, soft.argmax(axis=0), IGNORE)
         height, width = (n * stride for n in soft.shape[1:])
-        return resize_labels(found.astype(np.uint8), height, width)
+        return hard_labels(soft, height, width)
 
     items = [
         Item(picture=path, labels=path, read_labels=labels, read_picture=read) for path in pictures

@@ -7,14 +7,13 @@ from fnmatch import fnmatch
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import cv2
+import numpy as np
 
-from streamseg.errors import StreamsegError
-from streamseg.stages import Downscale
-from streamseg.video.file import FileSource
 from train.data.files import PICTURE_SUFFIXES
 from train.distil.config import DistilConfig
-from train.distil.soft import working_size
+from train.distil.soft import resize, working_size
 from train.errors import TrainError
 
 VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".ts", ".webm"})
@@ -58,7 +57,7 @@ def frames_of(video: Path, config: DistilConfig) -> list[Path]:
             folder.mkdir(parents=True, exist_ok=True)
             _write_frames(video, folder, config)
             done.touch()
-        except StreamsegError as error:
+        except av.FFmpegError as error:
             raise TrainError(f"{video}: cannot be read as a video ({error})") from error
         except OSError as error:
             raise TrainError(f"{folder}: cannot be written ({error.strerror})") from error
@@ -66,18 +65,19 @@ def frames_of(video: Path, config: DistilConfig) -> list[Path]:
 
 
 def _write_frames(video: Path, folder: Path, config: DistilConfig) -> None:
-    with FileSource(video, copy_audio=False) as source:
-        info = source.info
-        shown = (info.height, info.width) if info.rotation % 180 == 0 else (info.width, info.height)
-        height, width = working_size(shown, config.side, config.stride)
-        shrink = Downscale((width, height), info.rotation)
-        every = max(1, round(info.rate * Fraction(config.video_seconds)))
-        for item in source:
-            if item.index % every == 0:
-                rgb = shrink([item])[0].small_HWC
-                assert rgb is not None, "Downscale fills it in"
-                _, data = cv2.imencode(".png", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
-                (folder / f"{video.stem}_{item.index:06d}.png").write_bytes(data.tobytes())
+    with av.open(str(video)) as container:
+        if not container.streams.video:
+            raise TrainError(f"{video}: has no video stream")
+        stream = container.streams.video[0]
+        rate = stream.average_rate or stream.guessed_rate or Fraction(25)
+        every = max(1, round(rate * Fraction(config.video_seconds)))
+        for index, frame in enumerate(container.decode(stream)):
+            if index % every == 0:
+                upright = np.rot90(frame.to_ndarray(format="rgb24"), frame.rotation // 90)
+                size = working_size(upright.shape, config.side, config.stride)
+                picture = resize(np.ascontiguousarray(upright, dtype=np.uint8), *size)
+                _, data = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+                (folder / f"{video.stem}_{index:06d}.png").write_bytes(data.tobytes())
 
 
 def held_out(pictures: list[Path], config: DistilConfig) -> tuple[list[Path], list[Path]]:

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from train.data.files import IGNORE
 from train.distil.config import DistilConfig
 from train.distil.guided import guided_filter
 from train.distil.teacher import Teacher
@@ -83,6 +84,17 @@ def resize_maps(maps_KHW: Map, height: int, width: int) -> Map:
         return maps_KHW
     way = cv2.INTER_AREA if height < maps_KHW.shape[1] else cv2.INTER_LINEAR
     return np.stack([cv2.resize(m, (width, height), interpolation=way) for m in maps_KHW])
+
+
+def hard_labels(soft_Khw: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """The most probable class, decided at a size after bilinear enlargement.
+
+    `IGNORE` where less than half is given to classes of ours.
+    """
+    maps = resize_maps(np.asarray(soft_Khw, dtype=np.float32), height, width)
+    found = np.asarray(maps.argmax(axis=0), dtype=np.uint8)
+    found[maps.sum(axis=0) < 128] = IGNORE
+    return found
 
 
 def softmax(scores_KHW: Map) -> Map:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -15,7 +16,7 @@ from train.data import IGNORE
 from train.distil.cache import SoftCache
 from train.distil.config import DistilConfig
 from train.distil.data import open_distil_splits, teacher_palette
-from train.distil.frames import held_out
+from train.distil.frames import held_out, unlabelled_pictures
 from train.errors import TrainError
 from train.loop import Trainer
 from train.recipe import Recipe
@@ -127,6 +128,29 @@ def test_soft_labels_are_computed_once_and_anew_when_they_would_differ(
     cache.file(*wanted[0]).write_bytes(b"cut")
     with pytest.raises(TrainError, match=r"cannot be read .* remove that file"):
         cache.read(*wanted[0])
+
+
+def test_frames_are_taken_from_a_video_once(tmp_path: Path) -> None:
+    video = tmp_path / "v.mp4"
+    with av.open(str(video), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width, stream.height = 192, 128
+        for index in range(10):
+            picture = draw_street(index, 128, 192)[0]
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
+    config = DistilConfig(
+        unlabelled=(str(video),), side=96, video_seconds=0.3, cache=str(tmp_path / "soft")
+    )
+    frames = unlabelled_pictures(config)
+    assert [path.name for path in frames] == [f"v_{index:06d}.png" for index in (0, 3, 6, 9)]
+    assert np.asarray(Image.open(frames[0])).shape == (64, 96, 3)
+    written = frames[0].stat().st_mtime_ns
+    assert unlabelled_pictures(config)[0].stat().st_mtime_ns == written
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"no video")
+    with pytest.raises(TrainError, match="cannot be read as a video"):
+        unlabelled_pictures(dataclasses.replace(config, unlabelled=(str(broken),)))
 
 
 def test_a_share_is_held_out_by_name_whatever_else_is_there() -> None:
