@@ -62,7 +62,7 @@ def test_without_labels_pictures_calibrate_and_others_compare(
     model: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(int8, "REQUIRED_AGREEMENT", 0.8)
-    result = run(model, "--pictures", data / "train", "--count", "4")
+    result = run(model, "--pictures", data / "val", "--count", "4")
     assert result.exit_code == 0, result.output
     assert "mIoU" not in result.stdout
     found = find_companion(model, read_header(model))
