@@ -37,8 +37,7 @@ class ExecutionContextAllocationStrategy(Enum):
     USER_MANAGED = ...
 
 class DataType(Enum):
-    @property
-    def name(self) -> str: ...
+    FLOAT = ...
 
 class ILogger:
     class Severity(Enum):
