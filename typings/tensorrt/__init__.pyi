@@ -36,8 +36,9 @@ class TensorIOMode(Enum):
 class ExecutionContextAllocationStrategy(Enum):
     USER_MANAGED = ...
 
-class DataType(Enum):
-    FLOAT = ...
+class DataType:  # an enum; we only read names, and mypy refuses an enum without members
+    @property
+    def name(self) -> str: ...
 
 class ILogger:
     class Severity(Enum):
