@@ -21,14 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.machine import print_result
-from streamseg.engine import open_engine
+from streamseg.runtime.engine import open_engine
 from train.data.files import read_picture
 from train.distil.cache import SoftCache
 from train.distil.config import DistilConfig
 from train.distil.frames import unlabelled_pictures
 from train.distil.soft import hard_labels, resize, resize_maps, working_size
 from train.distil.teacher import open_teacher
-from train.evaluate import label_picture
+from train.evaluation.predict import label_picture
 from train.metrics import ConfusionMatrix
 
 Labels = NDArray[np.uint8]

@@ -22,11 +22,11 @@ import torch
 from benchmarks.machine import median, print_result
 from engines.export import to_onnx
 from engines.graph import DeployedNetwork
-from streamseg.choosing.companion import companion_path
-from streamseg.modelfile import HEADER_KEY, ModelHeader, find_model
-from streamseg.netsize import parse_frame_size
-from streamseg.palette import Palette
-from streamseg.precision import convert
+from streamseg.models.modelfile import HEADER_KEY, ModelHeader, find_model
+from streamseg.models.palette import Palette
+from streamseg.run.netsize import parse_frame_size
+from streamseg.runtime.choosing.companion import companion_path
+from streamseg.runtime.precision import convert
 from train.models import ModelSpec, build_model
 
 SHIPPED = ("mbv2", "mbv2-voc")

@@ -7,7 +7,7 @@ measured alone. Frames a second is what counts; it needs an idle machine. Proces
 (all threads of the process, spinning included) holds on a busy machine, too. Every setting runs
 once in each round, in turn; figures are medians. What is compared, NAME:
 
-- shipped: as `streamseg.backends.onnxruntime` does it: a thread a frame, a frame per core.
+- shipped: as `streamseg.runtime.backends.onnxruntime` does it: a thread a frame, a frame per core.
 - one-frame: all threads on one frame.
 - spinning: as one-frame, and threads wait for work by spinning.
 - frame-fewer, frame-more: as shipped, one frame at a time less or more than there are cores.
@@ -16,7 +16,7 @@ once in each round, in turn; figures are medians. What is compared, NAME:
 - binding: as shipped, input and output bound to buffers made once (labels are copied out).
 - arena-off: as shipped, memory given back to the system after each call.
 - fp32, fp32-...: the model in fp32. All others are in int8 where that graph stands beside the model
-  (see `streamseg.choosing.companion`) and auto takes it; else all are in fp32.
+  (see `streamseg.runtime.choosing.companion`) and auto takes it; else all are in fp32.
 """
 
 from __future__ import annotations
@@ -35,12 +35,16 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from benchmarks.machine import median, print_result
-from streamseg.backends.onnxruntime import DISABLED_OPTIMIZERS, MAX_WORKERS, OnnxRuntimeEngine
-from streamseg.choosing.companion import companion_path
-from streamseg.engine import cpu_threads
-from streamseg.job import Job
-from streamseg.modelfile import find_model, read_header
-from streamseg.stats import RunClock
+from streamseg.models.modelfile import find_model, read_header
+from streamseg.run.job import Job
+from streamseg.run.stats import RunClock
+from streamseg.runtime.backends.onnxruntime import (
+    DISABLED_OPTIMIZERS,
+    MAX_WORKERS,
+    OnnxRuntimeEngine,
+)
+from streamseg.runtime.choosing.companion import companion_path
+from streamseg.runtime.engine import cpu_threads
 from streamseg.video.encoder import EncoderOptions
 from streamseg.video.file import FileSource
 from streamseg.video.output import OutputPath

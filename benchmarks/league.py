@@ -30,9 +30,9 @@ from rich.progress import track as rich_track
 from benchmarks.machine import describe_machine, median, print_result
 from engines.errors import EngineBuildError
 from engines.export import ExportConfig, export
-from streamseg.engine import Engine, open_engine
 from streamseg.errors import StreamsegError
-from streamseg.netsize import parse_frame_size
+from streamseg.run.netsize import parse_frame_size
+from streamseg.runtime.engine import Engine, open_engine
 from train.errors import TrainError
 from train.report.build import Request, build_report
 from train.report.cost import Latencies

@@ -26,7 +26,7 @@ from torchvision.ops.misc import SqueezeExcitation
 from benchmarks.machine import median, print_result
 from engines.export import to_onnx
 from engines.graph import DeployedNetwork
-from streamseg.netsize import parse_frame_size
+from streamseg.run.netsize import parse_frame_size
 from train.models import ModelSpec, Segmenter, build_model
 
 V2 = {"backbone": "mobilenet_v2"}

@@ -20,11 +20,11 @@ import numpy as np
 
 from benchmarks.machine import median, print_result
 from engines.export import ExportConfig, export
-from streamseg.engine import open_engine
-from streamseg.netsize import parse_frame_size
-from streamseg.palette import CAMVID
+from streamseg.models.palette import CAMVID
+from streamseg.run.netsize import parse_frame_size
+from streamseg.runtime.engine import open_engine
 from train.data import open_dataset
-from train.evaluate import evaluate, label_picture
+from train.evaluation.predict import evaluate, label_picture
 
 
 def parse(network: str) -> tuple[str, Path, int | None]:

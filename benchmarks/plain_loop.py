@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-from streamseg.palette import CAMVID
+from streamseg.models.palette import CAMVID
 from train.checkpoint import load_checkpoint
 from train.models import Segmenter
 from train.models.segmenter import normalise

@@ -24,19 +24,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.machine import median, print_result
-from streamseg.backends.onnxruntime import OnnxRuntimeEngine
-from streamseg.choosing.companion import companion_path
-from streamseg.engine import Engine
-from streamseg.modelfile import find_model, read_header
-from streamseg.netsize import parse_frame_size
-from streamseg.precision import Scheme, convert
-from streamseg.precision.bias import FRAMES, correct_biases
-from streamseg.precision.calibration import calibration_frames
-from streamseg.precision.graph import load_fp32, write_model
-from streamseg.precision.int8 import quantisable, quantise
-from streamseg.precision.ranges import Method, observe
+from streamseg.models.modelfile import find_model, read_header
+from streamseg.run.netsize import parse_frame_size
+from streamseg.runtime.backends.onnxruntime import OnnxRuntimeEngine
+from streamseg.runtime.choosing.companion import companion_path
+from streamseg.runtime.engine import Engine
+from streamseg.runtime.precision import Scheme, convert
+from streamseg.runtime.precision.bias import FRAMES, correct_biases
+from streamseg.runtime.precision.calibration import calibration_frames
+from streamseg.runtime.precision.graph import load_fp32, write_model
+from streamseg.runtime.precision.int8 import quantisable, quantise
+from streamseg.runtime.precision.ranges import Method, observe
 from train.data import open_dataset
-from train.evaluate import to_network, to_picture
+from train.evaluation.predict import to_network, to_picture
 from train.metrics import ConfusionMatrix
 
 WARM_UP = 2

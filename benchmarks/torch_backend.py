@@ -31,15 +31,15 @@ from numpy.typing import NDArray
 from benchmarks.machine import describe_machine, median, print_result
 from engines.export import ExportConfig, export
 from engines.program import export_program
-from streamseg.backends import torch as torch_backend
-from streamseg.backends.base import BackendUnavailableError, BuildConfig, Precision, Profile
-from streamseg.backends.onnxruntime import OnnxRuntimeEngine
-from streamseg.building.proof import proof_pictures
-from streamseg.engine import cpu_threads
-from streamseg.modelfile import ModelHeader, read_header
-from streamseg.netsize import parse_frame_size
+from streamseg.models.modelfile import ModelHeader, read_header
+from streamseg.run.netsize import parse_frame_size
+from streamseg.runtime.backends import torch as torch_backend
+from streamseg.runtime.backends.base import BackendUnavailableError, BuildConfig, Precision, Profile
+from streamseg.runtime.backends.onnxruntime import OnnxRuntimeEngine
+from streamseg.runtime.building.proof import proof_pictures
+from streamseg.runtime.engine import cpu_threads
 from train.checkpoint import load_checkpoint
-from train.evaluate import torch_labeller
+from train.evaluation.predict import torch_labeller
 
 WARM_UP = 2
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16")

@@ -31,11 +31,11 @@ from numpy.typing import NDArray
 
 import streamseg
 from benchmarks.machine import median, print_result
-from streamseg.engine import Engine, PrecisionName, cpu_threads, open_engine
-from streamseg.job import Job
-from streamseg.pipeline import Pipeline, Stage
-from streamseg.stages import Downscale
-from streamseg.stats import RunClock
+from streamseg.run.job import Job
+from streamseg.run.pipeline import Pipeline, Stage
+from streamseg.run.stages import Downscale
+from streamseg.run.stats import RunClock
+from streamseg.runtime.engine import Engine, PrecisionName, cpu_threads, open_engine
 from streamseg.video.encoder import EncoderOptions
 from streamseg.video.file import FileSource
 from streamseg.video.output import OutputPath

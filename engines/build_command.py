@@ -12,10 +12,10 @@ import click
 from engines.console import FILE, one_sentence
 from engines.errors import EngineBuildError
 from streamseg import __version__
-from streamseg.backends.base import BuildConfig, Precision, Profile
-from streamseg.cache.enginefile import EngineHeader
-from streamseg.cache.enginekey import EngineKey, file_sha256
-from streamseg.modelfile import ModelHeader, builtin_models, find_model, read_header
+from streamseg.models.modelfile import ModelHeader, builtin_models, find_model, read_header
+from streamseg.runtime.backends.base import BuildConfig, Precision, Profile
+from streamseg.runtime.cache.enginefile import EngineHeader
+from streamseg.runtime.cache.enginekey import EngineKey, file_sha256
 
 
 @click.command("build")
@@ -80,8 +80,8 @@ def build(
     """
     # Here, not at the top: --help and usage errors must not wait for torch.
     from engines.torch_tensorrt import build_plan, import_torch_tensorrt
-    from streamseg.backends import tensorrt
-    from streamseg.cache.folder import EngineCache
+    from streamseg.runtime.backends import tensorrt
+    from streamseg.runtime.cache.folder import EngineCache
 
     if output is not None:
         check_target(output, overwrite=overwrite)

@@ -24,11 +24,11 @@ from torch.export import Dim
 from engines.errors import EngineBuildError
 from engines.graph import DeployedNetwork
 from streamseg import __version__
-from streamseg.engine import Engine, open_engine
-from streamseg.modelfile import HEADER_KEY, SIZE_MULTIPLE, ModelHeader
+from streamseg.models.modelfile import HEADER_KEY, SIZE_MULTIPLE, ModelHeader
+from streamseg.runtime.engine import Engine, open_engine
 from train.checkpoint import Checkpoint, load_checkpoint
 from train.data import SegmentationData, open_dataset
-from train.evaluate import evaluate
+from train.evaluation.predict import evaluate
 from train.models import ModelSpec
 
 OPSET = 20

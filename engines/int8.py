@@ -1,6 +1,6 @@
 """Model file to the int8 graph that stands beside it, compared with it on labelled pictures.
 
-The graph itself is `streamseg.precision`'s. Knows nothing about command lines.
+The graph itself is `streamseg.runtime.precision`'s. Knows nothing about command lines.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import onnx
 from numpy.typing import NDArray
 
 from engines.errors import EngineBuildError
-from streamseg.choosing.companion import companion_path
-from streamseg.engine import Engine, open_engine
-from streamseg.modelfile import HEADER_KEY, ModelHeader, read_header
-from streamseg.precision import convert
-from streamseg.precision.calibration import calibration_frames
+from streamseg.models.modelfile import HEADER_KEY, ModelHeader, read_header
+from streamseg.runtime.choosing.companion import companion_path
+from streamseg.runtime.engine import Engine, open_engine
+from streamseg.runtime.precision import convert
+from streamseg.runtime.precision.calibration import calibration_frames
 from train.data import IGNORE, LAYOUTS, open_dataset
 from train.data.files import PICTURE_SUFFIXES, read_picture
-from train.evaluate import to_network, to_picture
+from train.evaluation.predict import to_network, to_picture
 from train.metrics import ConfusionMatrix
 
 REQUIRED_AGREEMENT = 0.99

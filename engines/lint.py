@@ -19,7 +19,7 @@ from onnx.onnx_cpp2py_export.checker import ValidationError
 from onnx.onnx_cpp2py_export.shape_inference import InferenceError
 
 from engines.errors import EngineBuildError
-from streamseg.precision.graph import read_note
+from streamseg.runtime.precision.graph import read_note
 
 NEWEST_OPSET = 24
 NODE_BUDGET = 500

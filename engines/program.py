@@ -23,9 +23,9 @@ from engines.export import (
     quiet,
 )
 from engines.graph import DeployedNetwork
-from streamseg.backends import torch as torch_backend
-from streamseg.engine import Engine, cpu_threads
-from streamseg.modelfile import HEADER_KEY, SIZE_MULTIPLE, ModelHeader
+from streamseg.models.modelfile import HEADER_KEY, SIZE_MULTIPLE, ModelHeader
+from streamseg.runtime.backends import torch as torch_backend
+from streamseg.runtime.engine import Engine, cpu_threads
 from train.checkpoint import load_checkpoint
 from train.data import open_dataset
 

@@ -1,6 +1,6 @@
 """Checkpoint to TensorRT plan by way of Torch-TensorRT, for the same runtime that runs other plans.
 
-The plan has the bindings of the model file's contract, so `streamseg.backends.tensorrt` runs it.
+The plan has the bindings of the model file's contract, so `runtime.backends.tensorrt` runs it.
 `engines.build_command` keeps it under the key of the model file that it stands for: ``streamseg
 video --engine tensorrt`` then finds it as if it had been built from ONNX.
 
@@ -25,9 +25,9 @@ from engines.errors import EngineBuildError
 from engines.export import describe
 from engines.graph import DeployedNetwork
 from engines.program import to_program
-from streamseg.backends.base import BackendUnavailableError, BuildConfig, Profile
-from streamseg.backends.torch_build import specialise
-from streamseg.modelfile import ModelHeader
+from streamseg.models.modelfile import ModelHeader
+from streamseg.runtime.backends.base import BackendUnavailableError, BuildConfig, Profile
+from streamseg.runtime.backends.torch_build import specialise
 from train.checkpoint import load_checkpoint
 
 INSTALL = "pip install 'streamseg[torch-tensorrt]'"

@@ -1,6 +1,6 @@
 """Does the deployed file say what the PyTorch network says, and how well do both see?
 
-Knows nothing about command lines; the file is run through `streamseg.engine`, as users run it.
+Knows nothing about command lines; the file is run through `runtime.engine`, as users run it.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import torch
 from engines.errors import EngineBuildError
 from engines.export import sha256
 from engines.program import SUFFIX, open_program
-from streamseg.engine import Engine, open_engine
-from streamseg.modelfile import ModelHeader
+from streamseg.models.modelfile import ModelHeader
+from streamseg.runtime.engine import Engine, open_engine
 from train.checkpoint import load_checkpoint
 from train.data import open_dataset
-from train.evaluate import to_network, to_picture, torch_labeller
+from train.evaluation.predict import to_network, to_picture, torch_labeller
 from train.metrics import ConfusionMatrix, Scores
 
 REQUIRED_AGREEMENT = 0.999

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
-    from streamseg.engine import Engine, EngineSpec, open_engine
     from streamseg.errors import (
         EngineError,
         ModelError,
@@ -27,11 +26,12 @@ if TYPE_CHECKING:
         StreamsegError,
         UsageError,
     )
-    from streamseg.live import segment_live
-    from streamseg.palette import Palette
+    from streamseg.functions import label_frames, segment_video
+    from streamseg.live.live import segment_live
+    from streamseg.models.palette import Palette
+    from streamseg.run.stats import StageStats, Stats
+    from streamseg.runtime.engine import Engine, EngineSpec, open_engine
     from streamseg.sample import write_sample
-    from streamseg.segment import label_frames, segment_video
-    from streamseg.stats import StageStats, Stats
 
 __version__ = "0.1.0"
 
@@ -58,22 +58,22 @@ __all__ = [
 # Name -> module. Loaded on first use (PEP 562): `streamseg --help` must not wait for PyAV, OpenCV
 # and ONNX Runtime.
 _HOMES = {
-    "Engine": "engine",
-    "EngineSpec": "engine",
-    "open_engine": "engine",
+    "Engine": "runtime.engine",
+    "EngineSpec": "runtime.engine",
+    "open_engine": "runtime.engine",
     "EngineError": "errors",
     "ModelError": "errors",
     "OutputError": "errors",
     "SourceError": "errors",
     "StreamsegError": "errors",
     "UsageError": "errors",
-    "segment_live": "live",
-    "Palette": "palette",
+    "segment_live": "live.live",
+    "Palette": "models.palette",
     "write_sample": "sample",
-    "label_frames": "segment",
-    "segment_video": "segment",
-    "StageStats": "stats",
-    "Stats": "stats",
+    "label_frames": "functions",
+    "segment_video": "functions",
+    "StageStats": "run.stats",
+    "Stats": "run.stats",
 }
 
 

@@ -1,6 +1,6 @@
 """``python -m streamseg``."""
 
-from streamseg.cli import main
+from streamseg.cli.main import main
 
 if __name__ == "__main__":
     main()

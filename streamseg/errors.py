@@ -6,11 +6,11 @@ StreamsegError              exit code 1
 ├── OutputError             the result cannot be written (folder, disk, codec)
 ├── ModelError              a model file is missing, foreign or broken
 └── EngineError             a backend is missing or failed while it ran
-    ├── BackendUnavailableError   it cannot run on this machine (in `streamseg.backends.base`)
+    ├── BackendUnavailableError   it cannot run on this machine (in `runtime.backends.base`)
     ├── DeviceMemoryError   the device has too little memory for this batch
     ├── EngineFileError     an engine file is truncated, damaged, foreign or too new
     ├── CacheError          the folder of engines is not private, not writable, or full
-    └── GateError           a built engine was refused, and why (in `streamseg.building.gate`)
+    └── GateError           a built engine was refused, and why (in `runtime.building.gate`)
 """
 
 from __future__ import annotations

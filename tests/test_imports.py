@@ -44,8 +44,10 @@ def offences(room: str, forbidden: set[str]) -> list[str]:
 
 
 def test_streamseg_imports_neither_room_nor_what_trains() -> None:
-    torch_backend = "streamseg/backends/torch"  # torch.py and torch_build.py may
-    precision = "streamseg/precision/"  # makes graphs, with onnx; nobody imports it at start-up
+    torch_backend = "streamseg/runtime/backends/torch"  # torch.py and torch_build.py may
+    precision = (
+        "streamseg/runtime/precision/"  # makes graphs, with onnx; nobody imports it at start-up
+    )
     found = [line for line in offences("streamseg", HEAVY) if not line.startswith(torch_backend)]
     found = [line for line in found if not (line.startswith(precision) and " imports onnx" in line)]
     assert found + offences("streamseg", {"train", "engines", "tests", "benchmarks"}) == []
@@ -56,7 +58,7 @@ def test_train_never_imports_engines() -> None:
 
 
 def test_train_shares_only_what_both_must_agree_on() -> None:
-    allowed = ("streamseg.palette", "streamseg.modelfile", "streamseg.__version__")
+    allowed = ("streamseg.models.palette", "streamseg.models.modelfile", "streamseg.__version__")
     found = {n for p in files_of("train") for n in imports_of(p) if n.startswith("streamseg")}
     assert all(name.startswith(allowed) for name in found), found
 
@@ -66,7 +68,7 @@ def test_engines_takes_networks_checkpoints_and_measures_from_train() -> None:
         "train.models",
         "train.checkpoint",
         "train.data",
-        "train.evaluate",
+        "train.evaluation.predict",
         "train.metrics",
         "train.errors",
     )
@@ -75,7 +77,9 @@ def test_engines_takes_networks_checkpoints_and_measures_from_train() -> None:
     assert offences("engines", {"tests", "benchmarks"}) == []
 
 
-@pytest.mark.parametrize("module", ["streamseg", "streamseg.engine", "streamseg.modelfile"])
+@pytest.mark.parametrize(
+    "module", ["streamseg", "streamseg.runtime.engine", "streamseg.models.modelfile"]
+)
 def test_a_user_without_torch_can_import(module: str) -> None:
     code = (
         f"import sys, {module}; print(*sorted({HEAVY | {'train', 'engines'}} & set(sys.modules)))"

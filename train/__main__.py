@@ -11,10 +11,10 @@ from typing import Any
 import click
 
 COMMANDS = {
-    "data": "train.data_command",
+    "data": "train.data.command",
     "report": "train.report.command",
-    "run": "train.run",
-    "eval": "train.eval",
+    "run": "train.fit.command",
+    "eval": "train.evaluation.command",
 }
 """Command name to the module whose ``main`` it is; imported only when asked for."""
 

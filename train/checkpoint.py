@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.optim import Optimizer
 
-from streamseg.palette import CAMVID, Palette
+from streamseg.models.palette import CAMVID, Palette
 from train.errors import TrainError
 from train.models import ModelSpec, Segmenter, build_model
 from train.recipe import Recipe, recipe_from_dict

@@ -111,7 +111,7 @@ class OptimConfig:
 
 @dataclass(kw_only=True, slots=True, frozen=True)
 class LossConfig:
-    """``[loss]``: what is minimised; formulas and papers are in `train.losses`."""
+    """``[loss]``: what is minimised; formulas and papers are in `train.fit.losses`."""
 
     name: Literal["cross_entropy", "ohem", "dice", "cross_entropy+dice"] = "cross_entropy"
     """Cross-entropy; that of the hard pixels alone; soft Dice; or cross-entropy plus Dice."""

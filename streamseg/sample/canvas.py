@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from streamseg.palette import CAMVID
+from streamseg.models.palette import CAMVID
 
 Image = NDArray[Any]
 

@@ -8,9 +8,9 @@ import av
 from av.container import OutputContainer
 from av.video.stream import VideoStream
 
+from streamseg.drawing.yuv import LAYOUTS
 from streamseg.errors import UsageError
 from streamseg.video.source import SourceInfo
-from streamseg.yuv import LAYOUTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

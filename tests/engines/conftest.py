@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from engines.__main__ import main
 from engines.export import ExportConfig, export
 from tests.train.drawn import draw_dataset, tiny_recipe
-from train.loop import Trainer
+from train.fit.trainer import Trainer
 
 # Networks here are tiny: one thread computes them fastest, and leaves the other cores alone.
 torch.set_num_threads(1)

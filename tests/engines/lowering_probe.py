@@ -42,8 +42,8 @@ def main() -> None:
     )
 
     from engines.torch_tensorrt import compile_program
-    from streamseg.backends.base import BuildConfig, Profile
-    from streamseg.backends.torch_build import specialise
+    from streamseg.runtime.backends.base import BuildConfig, Profile
+    from streamseg.runtime.backends.torch_build import specialise
 
     answer: dict[str, Any] = {}
 

@@ -12,14 +12,14 @@ from click.testing import CliRunner, Result
 from engines import torch_tensorrt
 from engines.__main__ import main
 from engines.build_command import model_of, profile_of
-from streamseg.backends import tensorrt
-from streamseg.backends.base import BuildConfig, Profile
-from streamseg.backends.names import Machine
-from streamseg.cache.enginekey import file_sha256
-from streamseg.cache.folder import EngineCache
-from streamseg.choosing.candidates import Wanted, find_candidates
 from streamseg.errors import EngineError
-from streamseg.modelfile import ModelHeader, find_model, read_header
+from streamseg.models.modelfile import ModelHeader, find_model, read_header
+from streamseg.runtime.backends import tensorrt
+from streamseg.runtime.backends.base import BuildConfig, Profile
+from streamseg.runtime.backends.names import Machine
+from streamseg.runtime.cache.enginekey import file_sha256
+from streamseg.runtime.cache.folder import EngineCache
+from streamseg.runtime.choosing.candidates import Wanted, find_candidates
 from tests.streamseg.fakes import FakeEngine
 from tests.train.drawn import tiny_recipe
 from train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint

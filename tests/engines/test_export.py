@@ -12,13 +12,13 @@ import torch
 from engines.errors import EngineBuildError
 from engines.export import ExportConfig, check_output, export, store_as_float16
 from streamseg import __version__
-from streamseg.engine import open_engine
-from streamseg.modelfile import read_header
-from streamseg.palette import CAMVID
+from streamseg.models.modelfile import read_header
+from streamseg.models.palette import CAMVID
+from streamseg.runtime.engine import open_engine
 from tests.train.drawn import draw_street
 from train.checkpoint import load_checkpoint
 from train.errors import TrainError
-from train.evaluate import torch_labeller
+from train.evaluation.predict import torch_labeller
 
 # fmt: off
 ALLOWED = {

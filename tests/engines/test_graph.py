@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional as F
 
 from engines.graph import DeployedNetwork, DeployedPyramid, fold_batchnorm
-from train.evaluate import torch_labeller
+from train.evaluation.predict import torch_labeller
 from train.models import ModelSpec, Segmenter, build_model
 from train.models.pyramid import PYRAMID_BINS, PyramidPooling
 from train.models.segmenter import normalise

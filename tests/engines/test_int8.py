@@ -11,9 +11,9 @@ from click.testing import CliRunner, Result
 
 from engines import int8
 from engines.__main__ import main
-from streamseg.choosing.companion import companion_path, find_companion
-from streamseg.engine import open_engine
-from streamseg.modelfile import read_header
+from streamseg.models.modelfile import read_header
+from streamseg.runtime.choosing.companion import companion_path, find_companion
+from streamseg.runtime.engine import open_engine
 
 
 def run(*arguments: str | Path) -> Result:

@@ -14,8 +14,8 @@ from onnx import TensorProto, helper, numpy_helper
 from engines.__main__ import main
 from engines.errors import EngineBuildError
 from engines.lint import NODE_BUDGET, lint
-from streamseg.choosing.companion import companion_path
-from streamseg.modelfile import find_model
+from streamseg.models.modelfile import find_model
+from streamseg.runtime.choosing.companion import companion_path
 
 Node = onnx.NodeProto
 FLOAT, UINT8, INT64 = TensorProto.FLOAT, TensorProto.UINT8, TensorProto.INT64

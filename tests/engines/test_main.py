@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from engines.__main__ import main
-from streamseg.palette import CAMVID
+from streamseg.models.palette import CAMVID
 from tests.engines.test_graph import randomised
 from tests.train.drawn import tiny_recipe
 from train.checkpoint import Checkpoint, save_checkpoint

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from engines.export import to_onnx
 from engines.graph import DeployedNetwork
 from tests.engines.test_graph import randomised
-from train.evaluate import torch_labeller
+from train.evaluation.predict import torch_labeller
 from train.models import ModelSpec, Segmenter, build_model
 from train.models.segmenter import normalise
 

@@ -17,13 +17,13 @@ from click.testing import CliRunner, Result
 from engines.__main__ import main
 from engines.errors import EngineBuildError
 from engines.program import check_outputs, open_program
-from streamseg.backends.torch import read_program_header
-from streamseg.engine import Engine
 from streamseg.errors import EngineError, ModelError
-from streamseg.modelfile import read_header
+from streamseg.models.modelfile import read_header
+from streamseg.runtime.backends.torch import read_program_header
+from streamseg.runtime.engine import Engine
 from tests.train.drawn import draw_street
 from train.checkpoint import load_checkpoint
-from train.evaluate import torch_labeller
+from train.evaluation.predict import torch_labeller
 
 
 def run(*arguments: str | Path) -> Result:
@@ -48,7 +48,7 @@ def test_program_and_model_file_say_the_same_of_themselves(
 def test_a_header_is_read_without_torch(program_file: Path) -> None:
     code = (
         "import sys; from pathlib import Path; "
-        "from streamseg.backends.torch import read_program_header; "
+        "from streamseg.runtime.backends.torch import read_program_header; "
         f"print(read_program_header(Path({str(program_file)!r})).name, 'torch' in sys.modules)"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

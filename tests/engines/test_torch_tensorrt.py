@@ -22,12 +22,12 @@ from torch.export import ExportedProgram
 from engines import torch_tensorrt
 from engines.errors import EngineBuildError
 from engines.torch_tensorrt import build_plan, import_torch_tensorrt, input_spec
-from streamseg.backends.base import BackendUnavailableError, BuildConfig, Profile
-from streamseg.backends.torch_build import specialise
-from streamseg.modelfile import read_header
+from streamseg.models.modelfile import read_header
+from streamseg.runtime.backends.base import BackendUnavailableError, BuildConfig, Profile
+from streamseg.runtime.backends.torch_build import specialise
 from tests.engines.torch_tensorrt_wheel import find_function, probe, sources
-from tests.streamseg.backends.bindings import REPOSITORY
-from tests.streamseg.backends.toy_program import toy_program
+from tests.streamseg.runtime.backends.bindings import REPOSITORY
+from tests.streamseg.runtime.backends.toy_program import toy_program
 
 RANGE = Profile(batch=(2, 4, 8), min_size=(64, 32), opt_size=(96, 64), max_size=(128, 64))
 ONE = Profile(batch=(1, 1, 1), min_size=(96, 64), opt_size=(96, 64), max_size=(96, 64))

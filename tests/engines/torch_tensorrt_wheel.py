@@ -1,7 +1,7 @@
 """The real Torch-TensorRT without TensorRT and without a GPU: its Python part alone.
 
 The wheel holds the lowering and the converters in Python. Over TensorRT's real bindings (see
-`tests.streamseg.backends.bindings`) and without its own shared libraries it imports, lowers a
+`runtime.backends.bindings`) and without its own shared libraries it imports, lowers a
 program and says which operators it converts; only TensorRT's builder is out of reach.
 """
 
@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 import pytest
 import torch
 
-from tests.streamseg.backends.bindings import REPOSITORY, REQUIRED, cache_folder, prepared
+from tests.streamseg.runtime.backends.bindings import REPOSITORY, REQUIRED, cache_folder, prepared
 
 RELEASE = "2.14.0"
 """Of the range that `pyproject.toml` asks for."""

@@ -13,7 +13,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from streamseg.modelfile import HEADER_KEY
+from streamseg.models.modelfile import HEADER_KEY
 from tests.streamseg.clips import Clip
 from tests.streamseg.fakes import toy_header
 

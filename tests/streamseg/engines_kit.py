@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from streamseg.backends.base import BuildConfig, Precision, Profile
-from streamseg.cache.enginefile import EngineHeader
-from streamseg.cache.enginekey import EngineKey
+from streamseg.runtime.backends.base import BuildConfig, Precision, Profile
+from streamseg.runtime.cache.enginefile import EngineHeader
+from streamseg.runtime.cache.enginekey import EngineKey
 
 HERE = {"fake": "1.0", "gpu": "Toy 3000"}
 """The environment of the machine that the tests pretend to be."""

@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from streamseg.backends.base import BuildConfig, BuildProgress
-from streamseg.engine import EngineSpec, check_frames
 from streamseg.errors import DeviceMemoryError, EngineError
-from streamseg.modelfile import ModelHeader
+from streamseg.models.modelfile import ModelHeader
+from streamseg.runtime.backends.base import BuildConfig, BuildProgress
+from streamseg.runtime.engine import EngineSpec, check_frames
 from tests.streamseg.engines_kit import HERE
 from tests.streamseg.fakes import FakeEngine
 

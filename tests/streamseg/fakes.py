@@ -12,9 +12,9 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from streamseg.closing import ClosedAtExit
-from streamseg.engine import EngineSpec, check_frames
-from streamseg.modelfile import ModelHeader
-from streamseg.palette import Palette
+from streamseg.models.modelfile import ModelHeader
+from streamseg.models.palette import Palette
+from streamseg.runtime.engine import EngineSpec, check_frames
 from streamseg.video.source import AnyPacket, Item, SourceInfo
 from tests.streamseg.clips import HEIGHT, WIDTH, paint, scene, to_yuv
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from streamseg.modelfile import HEADER_KEY
+from streamseg.models.modelfile import HEADER_KEY
 from tests.streamseg.fakes import toy_header
 
 _CHANNELS = 32

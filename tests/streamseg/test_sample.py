@@ -12,7 +12,7 @@ import pytest
 from av.video.reformatter import ColorRange, Colorspace
 
 from streamseg.errors import UsageError
-from streamseg.palette import CAMVID
+from streamseg.models.palette import CAMVID
 from streamseg.sample import SampleSpec, StreetScene, scene_audio, write_sample
 from streamseg.sample.canvas import BUILDING, PAVEMENT, ROAD, SKY, TREE, Camera, Canvas, Texture
 from streamseg.sample.furniture import SignKind, sign_plate

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from streamseg.palette import CAMVID
+from streamseg.models.palette import CAMVID
 from train.recipe import Recipe, recipe_from_dict
 
 Picture = NDArray[np.uint8]

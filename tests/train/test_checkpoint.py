@@ -9,7 +9,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
-from streamseg.palette import CAMVID
+from streamseg.models.palette import CAMVID
 from tests.train.drawn import tiny_recipe
 from train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from train.errors import TrainError

@@ -9,9 +9,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from streamseg.palette import Palette
+from streamseg.models.palette import Palette
 from train.errors import TrainError
-from train.initial import initialise
+from train.fit.initial import initialise
 from train.models import ModelSpec, Segmenter, build_model
 from train.models.folded import _named_pairs, load_folded_deeplab, measure_norms
 

@@ -7,7 +7,7 @@ from click.testing import CliRunner, Result
 
 from tests.train.drawn import draw_dataset
 from train.__main__ import main
-from train.loop import Trainer
+from train.fit.trainer import Trainer
 
 RECIPE = """
 [model]

@@ -15,8 +15,8 @@ from tests.train.data.drawn_layouts import (
     draw_voc,
     draw_voc_aug,
 )
-from train.eval import Size
-from train.loop import Trainer
+from train.evaluation.command import Size
+from train.fit.trainer import Trainer
 from train.models import build_model
 from train.recipe import Recipe, load_recipe
 

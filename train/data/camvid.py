@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from streamseg.palette import CAMVID
+from streamseg.models.palette import CAMVID
 from train.data.dataset import Item, Split
 from train.data.files import IndexLabels, NoSplitError, pair_by_stem, pictures_in
 

@@ -2,7 +2,7 @@
 
 Unlike a loader, which stops at the first fault, `check` goes on and collects all of them in
 sentences. Faults spoil a training run; notes are worth knowing. Knows nothing about printing
-(`train.data.check_report`) or command lines (`train.data_command`).
+(`train.data.check_report`) or command lines (`train.data.command`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from streamseg.palette import Palette
+from streamseg.models.palette import Palette
 from train.data import LAYOUTS
 from train.data.dataset import Item, Split, size_fault
 from train.data.detect import recognise, splits_of

@@ -12,7 +12,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from streamseg.palette import Palette
+from streamseg.models.palette import Palette
 from train.data.dataset import Item, Split
 from train.data.files import IndexLabels, NoSplitError, require_folders, some
 from train.errors import TrainError

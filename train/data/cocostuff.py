@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from streamseg.palette import Palette
+from streamseg.models.palette import Palette
 from train.data.cocostuff_names import REMOVED, TABLE
 from train.data.dataset import Item, Split
 from train.data.files import (

@@ -18,7 +18,7 @@ from torch.utils.data import Dataset
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from streamseg.palette import Palette
+from streamseg.models.palette import Palette
 from train.data.files import IGNORE, read_picture
 from train.errors import TrainError
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from streamseg.palette import Palette
+from streamseg.models.palette import Palette
 from train.data.dataset import Item, Split
 from train.data.files import (
     IndexLabels,

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from streamseg.palette import Palette
+from streamseg.models.palette import Palette
 from train.data.dataset import Item, Split
 from train.data.files import IGNORE, NoSplitError, read_picture, some, voc_colour
 from train.data.folder import hash_split, read_classes

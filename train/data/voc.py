@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from streamseg.palette import Palette
+from streamseg.models.palette import Palette
 from train.data.dataset import Item, Split
 from train.data.files import (
     IndexLabels,

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from streamseg.palette import CAMVID, Palette
+from streamseg.models.palette import CAMVID, Palette
 from train.data import Item, SegmentationData, Split, training_set, validation_set
 from train.data.cityscapes import CITYSCAPES
 from train.data.config import DataConfig

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from train.data import IGNORE
 from train.distil.config import DistilConfig
 from train.distil.data import SoftTruth
-from train.losses import SegmentationLoss
+from train.fit.losses import SegmentationLoss
 
 TRUSTED = 0.5
 """Teachers must give a pixel this much to classes of ours; below it nothing is learned there."""

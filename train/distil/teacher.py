@@ -15,10 +15,10 @@ import onnxruntime as ort
 import torch
 from numpy.typing import NDArray
 
-from streamseg.modelfile import HEADER_KEY
+from streamseg.models.modelfile import HEADER_KEY
 from train.checkpoint import load_checkpoint
 from train.errors import TrainError
-from train.initial import is_checkpoint
+from train.fit.initial import is_checkpoint
 from train.models.segmenter import normalise
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import torch
 
-from streamseg.palette import Palette
+from streamseg.models.palette import Palette
 from train.data import LAYOUTS, SegmentationData, open_dataset
 from train.errors import TrainError
+from train.fit.optim import Frozen
 from train.models import Segmenter
-from train.optim import Frozen
 from train.report.cost import Cost, Latencies, count_cost
 from train.report.document import Output, Report
 from train.report.entry import Entry, join, with_latencies

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from streamseg.palette import Palette
+from streamseg.models.palette import Palette
 from train.report.entry import Entry, compared
 from train.report.style import COLOURS, WIDTH, Look, figure
 

@@ -13,12 +13,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from train.errors import TrainError
+from train.fit.command import choose_device
 from train.report.build import Request, build_report
 from train.report.cost import read_latencies
 from train.report.document import FIGURES, Output, write_report
 from train.report.evaluation import read_evaluation
 from train.report.runs import read_runs
-from train.run import choose_device
 
 
 class Bar:

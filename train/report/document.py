@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from streamseg.palette import Palette
+from streamseg.models.palette import Palette
 from train.errors import TrainError
 from train.report import tables, training_tables
 from train.report.classes import draw_class_iou, draw_class_pixels, draw_confusion

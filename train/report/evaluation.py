@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from train.data import SegmentationData
 from train.errors import TrainError
-from train.evaluate import label_picture, torch_labeller
-from train.measure import measure as measure_split
+from train.evaluation.measure import measure as measure_split
+from train.evaluation.predict import label_picture, torch_labeller
 from train.metrics import Scores
 from train.models import Segmenter
 from train.report.runs import Run, split_name

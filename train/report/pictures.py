@@ -15,9 +15,9 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from streamseg.palette import Palette
+from streamseg.models.palette import Palette
 from train.data import SegmentationData
-from train.evaluate import label_picture, torch_labeller
+from train.evaluation.predict import label_picture, torch_labeller
 from train.models import Segmenter
 from train.report.style import WIDTH, figure
 

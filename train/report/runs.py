@@ -1,4 +1,4 @@
-"""Reading runs: a run folder that `train.loop` wrote, or a single checkpoint.
+"""Reading runs: a run folder that `train.fit.trainer` wrote, or a single checkpoint.
 
 Knows nothing about networks or pictures. A recipe stays a plain dictionary here: a report can then
 show runs of older and newer versions side by side.
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamseg.palette import Palette
+from streamseg.models.palette import Palette
 from train.checkpoint import Checkpoint, load_checkpoint
 from train.errors import TrainError
 from train.report.logs import LogRow, read_log, read_steps

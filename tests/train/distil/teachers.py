@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from streamseg.palette import CAMVID, Palette
+from streamseg.models.palette import CAMVID, Palette
 
 
 def colour_teacher(

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from streamseg.palette import CAMVID, Palette
+from streamseg.models.palette import CAMVID, Palette
 from tests.train.distil.teachers import colour_teacher
 from tests.train.drawn import draw_dataset, draw_street, tiny_recipe
 from train.data import IGNORE
@@ -18,7 +18,7 @@ from train.distil.config import DistilConfig
 from train.distil.data import open_distil_splits, teacher_palette
 from train.distil.frames import held_out, unlabelled_pictures
 from train.errors import TrainError
-from train.loop import Trainer
+from train.fit.trainer import Trainer
 from train.recipe import Recipe
 
 

@@ -9,7 +9,7 @@ from train.data import IGNORE
 from train.distil.config import DistilConfig
 from train.distil.data import SoftTruth
 from train.distil.loss import DistilLoss, soft_cross_entropy
-from train.losses import SegmentationLoss
+from train.fit.losses import SegmentationLoss
 from train.settings import LossConfig
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from streamseg.palette import CAMVID
+from streamseg.models.palette import CAMVID
 from tests.train.distil.teachers import colour_teacher
 from tests.train.drawn import CAR, ROAD, SKY, VOID, draw_street
 from train.distil.config import DistilConfig

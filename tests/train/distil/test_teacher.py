@@ -7,7 +7,7 @@ import onnx
 import pytest
 import torch
 
-from streamseg.palette import CAMVID
+from streamseg.models.palette import CAMVID
 from tests.train.distil.teachers import colour_teacher
 from tests.train.drawn import ROAD, SKY, draw_street, tiny_recipe
 from train.checkpoint import Checkpoint, save_checkpoint

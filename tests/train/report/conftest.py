@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.train.drawn import draw_dataset, tiny_recipe
-from train.loop import Trainer
+from train.fit.trainer import Trainer
 
 
 @pytest.fixture(scope="session")

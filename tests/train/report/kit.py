@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from streamseg.palette import Palette
+from streamseg.models.palette import Palette
 from train.metrics import Scores
 from train.report.cost import Cost, Latencies
 from train.report.entry import Entry

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from streamseg.palette import CAMVID
+from streamseg.models.palette import CAMVID
 from tests.train.drawn import draw_street
 from tests.train.report.kit import LATENCIES, entry, evaluation, run
 from train.report.classes import draw_class_iou, draw_confusion

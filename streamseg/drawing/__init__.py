@@ -1,0 +1,1 @@
+"""Labels drawn onto frames, in the frames' own planes. Knows nothing about files and engines."""

@@ -1,0 +1,226 @@
+"""Draws labels onto frames, in the frame's own YUV. Knows nothing about engines or files.
+
+A frame is never taken to RGB and back: what the labels do not cover stays as decoded, and the cost
+is a colour look-up at the network's size, one nearest resize and one blend per plane.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import cv2
+import numpy as np
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+from numpy.typing import NDArray
+
+from streamseg.drawing.legend import draw_legend
+from streamseg.drawing.yuv import (
+    LAYOUTS,
+    ColourSpec,
+    Plane,
+    even_size,
+    new_frame_like,
+    planes_of,
+    rgb_to_planes,
+    to_supported,
+)
+from streamseg.errors import UsageError
+from streamseg.models.palette import Palette
+
+Mode = Literal["overlay", "mask", "side-by-side"]
+_SMALLEST_WITH_LEGEND = 8
+"""Pixels of a side below which not one row of a legend can be drawn."""
+MODES: tuple[Mode, ...] = get_args(Mode)
+
+
+class Compositor:
+    """Blends class colours over frames.
+
+    Args:
+        palette: classes and colours.
+        source_size: width and height of the frames to come; others are scaled to it.
+        pixel_format: format to draw and encode in; the source's own wherever that is possible.
+        mode: ``overlay`` blends; ``mask`` shows plain class colours; ``side-by-side`` puts the
+            frame at the left and its overlay at the right.
+        alpha: share of the class colour in a blend, 0..1.
+        classes: names to draw; None draws all. Others stay as decoded (black in a mask).
+        legend: draw names and colours into the top left corner.
+        rotation: degrees counter-clockwise by which a player turns the frames (a multiple of 90):
+            left, right, and the legend are what people see.
+
+    Raises:
+        UsageError: alpha out of range, an unknown mode or an unknown class.
+    """
+
+    def __init__(
+        self,
+        palette: Palette,
+        *,
+        source_size: tuple[int, int],
+        pixel_format: str = "yuv420p",
+        mode: Mode = "overlay",
+        alpha: float = 0.5,
+        classes: Sequence[str] | None = None,
+        legend: bool = False,
+        rotation: int = 0,
+    ) -> None:
+        if mode not in MODES:
+            raise UsageError(f"unknown mode {mode!r}; known: {', '.join(MODES)}")
+        if not 0 <= alpha <= 1:
+            raise UsageError(f"alpha must be between 0 and 1, got {alpha}")
+        self.palette = palette
+        self.mode = mode
+        self.alpha = alpha
+        self.covered = covered_classes(palette, classes)
+        self.pixel_format = pixel_format
+        self._layout = LAYOUTS[pixel_format]
+        self._frame_size = source_size
+        self.pane_size = even_size(*source_size, self._layout)
+        """Width and height of one pane: the source's, less an odd row or column."""
+        width, height = self.pane_size
+        self._quarter_turns = rotation // 90 % 4
+        beside, below = (0, 0) if mode != "side-by-side" else ((1, 0), (0, 1))[rotation // 90 % 2]
+        self.size = (width * (1 + beside), height * (1 + below))
+        """Width and height of the drawn frames."""
+        # In panes, from the stored frame's top left: a turned player shows the first at the left.
+        panes = ((0, 0), (beside, below))
+        self._source_pane, self._drawn_pane = panes if self._quarter_turns < 2 else panes[::-1]
+        self._reformatter = VideoReformatter()
+        self._colour: ColourSpec | None = None
+        self._tables: list[Plane] = []
+        self._legend_rgb = (
+            self._draw_legend() if legend and min(self.pane_size) >= _SMALLEST_WITH_LEGEND else None
+        )
+        self._legend_planes: list[Plane] = []
+
+    def compose(self, frame: VideoFrame, labels_HW: NDArray[np.uint8]) -> VideoFrame:
+        """A new frame with the labels drawn; `frame` is not changed.
+
+        Args:
+            frame: as decoded; any size and format.
+            labels_HW: classes at any size, stretched over the frame.
+        """
+        source = to_supported(frame, self.pixel_format, self._frame_size, self._reformatter)
+        colour = ColourSpec.of(source)
+        if colour != self._colour:
+            self._prepare(colour)
+        out = new_frame_like(source, *self.size)
+        pane_width, pane_height = self.pane_size
+        coverage = self._coverage(labels_HW)
+        for index, (src, dst) in enumerate(zip(planes_of(source), planes_of(out), strict=True)):
+            x, y = (self._layout.chroma_x, self._layout.chroma_y) if index else (1, 1)
+            width, height = pane_width // x, pane_height // y
+            src = src[:height, :width]
+            if self.mode == "side-by-side":
+                np.copyto(_pane(dst, self._source_pane, width, height), src)
+            pane = _pane(dst, self._drawn_pane, width, height)
+            self._draw(src, pane, labels_HW, self._tables[index], coverage)
+            if self._legend_planes:
+                _blend_legend(pane, self._legend_planes[index], self._quarter_turns)
+        return out
+
+    def _draw_legend(self) -> NDArray[np.uint8]:
+        """The panel as it is stored: turned against the player's turn."""
+        width, height = self.pane_size[:: -1 if self._quarter_turns % 2 else 1]
+        panel = draw_legend(self.palette, self.covered, max_height=height, max_width=width)
+        return np.ascontiguousarray(np.rot90(panel, -self._quarter_turns))
+
+    def _prepare(self, colour: ColourSpec) -> None:
+        """Class colours, and the legend, in this matrix, range and depth."""
+        self._colour = colour
+        rgb = np.zeros((256, 3), np.uint8)
+        for index in np.flatnonzero(self.covered):
+            rgb[index] = self.palette.colours[index]
+        y, cb, cr = colour.from_rgb(rgb)
+        if self._layout.grey:
+            self._tables = [y]
+        elif self._layout.semi_planar:
+            self._tables = [y, np.stack([cb, cr], axis=-1)]
+        else:
+            self._tables = [y, cb, cr]
+        if self._legend_rgb is not None:
+            self._legend_planes = rgb_to_planes(self._legend_rgb, colour, self._layout)
+
+    def _coverage(self, labels_HW: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+        """255 where a pane's luma is drawn on, at the pane's size; None when that is everywhere."""
+        if self.mode == "mask" or bool(self.covered.all()):
+            return None
+        table = np.zeros(256, np.uint8)
+        table[: len(self.covered)][self.covered] = 255
+        covered: NDArray[np.uint8] = _nearest(_look_up(labels_HW, table), *self.pane_size)
+        return covered
+
+    def _draw(
+        self,
+        src: Plane,
+        dst: Plane,
+        labels_HW: NDArray[np.uint8],
+        table: Plane,
+        coverage: NDArray[np.uint8] | None,
+    ) -> None:
+        height, width = src.shape[:2]
+        colours = _nearest(_look_up(labels_HW, table), width, height)
+        if self.mode == "mask":
+            np.copyto(dst, colours)
+            return
+        if coverage is None:
+            cv2.addWeighted(src, 1 - self.alpha, colours, self.alpha, 0, dst=dst)
+            return
+        if coverage.shape != (height, width):
+            # A chroma sample belongs to several pixels: it is drawn on only if all of them are.
+            share = cv2.resize(coverage, (width, height), interpolation=cv2.INTER_AREA)
+            coverage = np.where(np.asarray(share) == 255, 255, 0).astype(np.uint8)
+        blended = cv2.addWeighted(src, 1 - self.alpha, colours, self.alpha, 0)
+        np.copyto(dst, src)
+        cv2.copyTo(blended, coverage, dst)
+
+
+def covered_classes(palette: Palette, classes: Sequence[str] | None) -> NDArray[np.bool_]:
+    """Which classes are drawn, bool ``[K]``.
+
+    Raises:
+        UsageError: an unknown name (the message lists the known ones), or none at all.
+    """
+    covered = np.ones(len(palette), np.bool_)
+    if classes is None:
+        return covered
+    covered[:] = False
+    if isinstance(classes, str):
+        raise UsageError(f"classes is {classes!r}; give a list of names, as [{palette.names[0]!r}]")
+    for name in classes:
+        if name not in palette.names:
+            raise UsageError(f"unknown class {name!r}; known: {', '.join(palette.names)}")
+        covered[palette.names.index(name)] = True
+    if not covered.any():
+        raise UsageError(f"no class to draw; known: {', '.join(palette.names)}")
+    return covered
+
+
+def _look_up(labels_HW: NDArray[np.uint8], table: Plane) -> Plane:
+    if table.ndim == 1:
+        return np.asarray(cv2.LUT(labels_HW, table))
+    both = cv2.LUT(cv2.merge([labels_HW, labels_HW]), table[None])
+    return np.asarray(both)
+
+
+def _nearest(plane: Plane, width: int, height: int) -> Plane:
+    if plane.shape[:2] == (height, width):
+        return plane
+    # The plain "nearest" rounds down: everything would lie up to half a pixel up and left.
+    return np.asarray(cv2.resize(plane, (width, height), interpolation=cv2.INTER_NEAREST_EXACT))
+
+
+def _pane(plane: Plane, at: tuple[int, int], width: int, height: int) -> Plane:
+    left, top = at[0] * width, at[1] * height
+    return plane[top : top + height, left : left + width]
+
+
+def _blend_legend(pane: Plane, legend: Plane, quarter_turns: int) -> None:
+    """Into the corner that is the top left one after the player's turn."""
+    height, width = legend.shape[:2]
+    top = 0 if quarter_turns in (0, 1) else pane.shape[0] - height
+    left = 0 if quarter_turns in (0, 3) else pane.shape[1] - width
+    corner = pane[top : top + height, left : left + width]
+    np.copyto(corner, np.asarray(cv2.addWeighted(corner, 0.15, legend, 0.85, 0)))

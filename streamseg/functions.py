@@ -1,0 +1,167 @@
+"""Segments a video file. The Python API.
+
+stats = segment_video("in.mp4", "out.mp4", model="mbv2")
+for frame, labels in label_frames("in.mp4"):
+    ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import cv2
+import numpy as np
+from av.video.frame import VideoFrame
+from numpy.typing import NDArray
+
+from streamseg.drawing.composite import Mode
+from streamseg.models.modelfile import find_model, read_header
+from streamseg.run.job import DrawOptions, Job, OnProgress, Size, network_size
+from streamseg.run.notices import Notices
+from streamseg.run.stats import RunClock, Stats
+from streamseg.runtime.building.request import Watcher
+from streamseg.runtime.choosing.choice import check_choice, choose_engine
+from streamseg.runtime.engine import BackendName, PrecisionName, cpu_threads
+from streamseg.video.encoder import EncoderOptions
+from streamseg.video.file import FileSource
+from streamseg.video.output import OutputPath
+
+
+def segment_video(
+    src: str | Path,
+    dst: str | Path,
+    *,
+    model: str | Path = "mbv2",
+    backend: BackendName = "auto",
+    precision: PrecisionName | None = None,
+    build: bool = True,
+    size: Size = None,
+    batch: int | None = None,
+    mode: Mode = "overlay",
+    alpha: float = 0.5,
+    classes: Sequence[str] | None = None,
+    legend: bool = False,
+    codec: str = "libx264",
+    crf: int | None = None,
+    preset: str | None = None,
+    threads: int | None = None,
+    overwrite: bool = False,
+    on_progress: OnProgress = None,
+    watcher: Watcher | None = None,
+) -> Stats:
+    """Segment a video file into another, keeping its timestamps and copying its audio.
+
+    The output appears under its name only when it is complete. A KeyboardInterrupt finishes a
+    playable file of what was done so far (`Stats.interrupted`); a second one throws it away.
+
+    Args:
+        src: video file.
+        dst: ``.mp4``, ``.mov`` or ``.mkv`` to write.
+        model: name of a built-in model or path of a model file.
+        backend: see `streamseg.runtime.engine.open_engine`, with `precision` and `build`.
+        precision: of the engine; None takes the best one that is there.
+        build: build an engine now if that is worth it; False only takes what is there.
+        size: what the network sees: ``"512x288"``, a short side, or None to choose from the
+            clip's aspect ratio; rounded to multiples of 32.
+        batch: frames per engine call; None lets the engine choose.
+        mode: see `streamseg.drawing.composite.Compositor`, with `alpha`, `classes` and `legend`.
+        alpha: share of the class colour.
+        classes: class names to draw; None draws all.
+        legend: draw class names and colours.
+        codec: video encoder.
+        crf: quality; None takes 20 for x264 and x265.
+        preset: encoder preset; None takes veryfast for x264 and x265.
+        threads: CPU threads of engine, encoder and decoder each; None takes all cores.
+        overwrite: replace an existing `dst` (when the new file is complete).
+        on_progress: called some ten times a second from the calling thread.
+        watcher: told when an engine is built, or one that is there is not used.
+
+    Raises:
+        UsageError: an argument that cannot be; nothing was written.
+        KeyboardInterrupt: interrupted before the first frame was written, or twice.
+        SourceError: `src` is no video, or not one frame could be read.
+        ModelError: the model file is broken or none of ours.
+        EngineError: the backend failed.
+        OutputError: `dst` cannot be written.
+    """
+    clock = RunClock()
+    check_choice(backend, precision)
+    encoder = EncoderOptions(codec=codec, crf=crf, preset=preset, threads=threads or 0)
+    output = OutputPath.check(Path(dst), overwrite=overwrite, source=Path(src))
+    draw = DrawOptions(mode=mode, alpha=alpha, classes=classes, legend=legend)
+    with ExitStack() as stack:
+        source = stack.enter_context(FileSource(Path(src), threads=threads or cpu_threads()))
+        told = Notices(watcher)
+        chosen = choose_engine(
+            model,
+            backend=backend,
+            precision=precision,
+            size=network_size(source.info, read_header(find_model(model)).default_size, size),
+            threads=threads,
+            batch=batch,
+            build=build,
+            watcher=told.watcher,
+        )
+        engine = stack.enter_context(chosen.engine)
+        job = Job(source, engine, clock=clock, size=size, draw=draw)
+        return told.add_to(job.record(output, encoder, on_progress), chosen)
+
+
+def label_frames(
+    src: str | Path,
+    *,
+    model: str | Path = "mbv2",
+    backend: BackendName = "auto",
+    precision: PrecisionName | None = None,
+    build: bool = True,
+    size: Size = None,
+    batch: int | None = None,
+    threads: int | None = None,
+    full_size: bool = False,
+) -> Iterator[tuple[VideoFrame, NDArray[np.uint8]]]:
+    """Yield every frame of a video with its label map.
+
+    Args:
+        src: video file.
+        model: as in `segment_video`, with `backend`, `precision`, `build`, `size`, `batch` and
+            `threads`.
+        full_size: stretch the labels (nearest) to the frame's size; else they have the network's.
+
+    Yields:
+        ``(frame, labels)``: the decoded `av.VideoFrame`, and class indices uint8 ``[H, W]`` that
+        lie over the frame as it is stored (a player may turn both).
+
+    Raises:
+        StreamsegError: as `segment_video`.
+    """
+    with ExitStack() as stack:
+        source = stack.enter_context(
+            FileSource(Path(src), threads=threads or cpu_threads(), copy_audio=False)
+        )
+        chosen = choose_engine(
+            model,
+            backend=backend,
+            precision=precision,
+            size=network_size(source.info, read_header(find_model(model)).default_size, size),
+            threads=threads,
+            batch=batch,
+            build=build,
+        )
+        engine = stack.enter_context(chosen.engine)
+        job = Job(source, engine, clock=RunClock(), size=size)
+        quarter_turns = source.info.rotation // 90
+        # A caller may stop half way: the threads must end before the file is closed.
+        items = stack.enter_context(closing(job.pipeline().results()))
+        for item in items:
+            labels = np.rot90(item.labels_HW, -quarter_turns)
+            if full_size:
+                labels = stretch(labels, item.frame.width, item.frame.height)
+            yield item.frame, labels
+
+
+def stretch(labels_HW: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+    """Labels resized to another size, each pixel from the nearest centre, as they are drawn."""
+    resized = cv2.resize(labels_HW, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+    return np.asarray(resized, dtype=np.uint8)

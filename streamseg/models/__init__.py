@@ -1,0 +1,1 @@
+"""Model files: their header, their classes and colours, and those that ship. Runs none."""

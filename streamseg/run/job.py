@@ -1,0 +1,287 @@
+"""One run: an opened source through an opened engine, into a file or nowhere.
+
+Knows nothing about how sources and engines are opened, nor about command lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from av.video.format import VideoFormat
+
+from streamseg.drawing.composite import Compositor, Mode, covered_classes
+from streamseg.drawing.yuv import LAYOUTS, is_rgb_format, rgb_target, seconds
+from streamseg.errors import SourceError
+from streamseg.run.netsize import choose_size, parse_size
+from streamseg.run.pipeline import Pipeline, Stage
+from streamseg.run.stages import Downscale, compose_stage, infer_stage
+from streamseg.run.stats import RunClock, Stats
+from streamseg.runtime.engine import Engine
+from streamseg.video.encoder import EncoderOptions, encoder_format
+from streamseg.video.output import OutputPath
+from streamseg.video.source import Item, Source, SourceInfo
+from streamseg.video.writer import VideoWriter
+
+Size = str | int | tuple[int, int] | None
+"""``"512x288"``, a pair, a short side, or None to choose from the clip's aspect ratio."""
+
+_FALLBACK_FORMAT = "yuv420p"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrawOptions:
+    """How labels are drawn; see `streamseg.drawing.composite.Compositor`."""
+
+    mode: Mode = "overlay"
+    alpha: float = 0.5
+    classes: Sequence[str] | None = None
+    legend: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunProgress:
+    """What a progress display needs, some ten times a second."""
+
+    frames: int
+    frames_expected: int | None
+    seconds: float
+    media_seconds: float
+    dropped: int
+    latency_p50_ms: float | None
+    latency_p95_ms: float | None
+
+
+OnProgress = Callable[[RunProgress], None] | None
+
+
+def network_size(
+    info: SourceInfo, default_size: tuple[int, int], size: Size = None
+) -> tuple[int, int]:
+    """Width and height at which the network sees a source, upright.
+
+    Raises:
+        UsageError: a size that cannot be.
+    """
+    aspect = info.display_aspect
+    if info.rotation in (90, 270):
+        aspect = 1 / aspect
+    return choose_size(aspect, default_size) if size is None else parse_size(size, aspect)
+
+
+class Job:
+    """A source and an engine, ready to run once.
+
+    Args:
+        source: opened; closing it is the caller's.
+        engine: opened; closing it is the caller's.
+        clock: started when the run began.
+        size: what the network sees.
+        draw: how labels are drawn.
+        live: freshest frame first: the oldest waiting frame is dropped, no batch is waited for.
+
+    Raises:
+        UsageError: a size, alpha, mode or class that cannot be.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        engine: Engine,
+        *,
+        clock: RunClock,
+        size: Size = None,
+        draw: DrawOptions | None = None,
+        live: bool = False,
+    ) -> None:
+        self.source, self.engine, self.clock = source, engine, clock
+        self.draw = draw or DrawOptions()
+        self.live = live
+        # Refuse a wrong class before a file is created.
+        covered_classes(engine.spec.model.classes, self.draw.classes)
+        self.size = network_size(source.info, engine.spec.model.default_size, size)
+
+    def pipeline(self, *last_stages: Stage) -> Pipeline:
+        """Decode, downscale and infer, followed by the stages given."""
+        return Pipeline(
+            self.source,
+            [
+                Stage("downscale", Downscale(self.size, self.source.info.rotation)),
+                infer_stage(self.engine, live=self.live),
+                *last_stages,
+            ],
+            source_name="receive" if self.live else "decode",
+            # Two frames between stages keep every thread busy; in a live run each waiting frame
+            # only grows old.
+            capacity=1 if self.live else 2,
+            drop_oldest=self.live,
+        )
+
+    def record(
+        self, output: OutputPath, encoder: EncoderOptions, on_progress: OnProgress = None
+    ) -> Stats:
+        """Write the segmented video; the file appears when it is complete.
+
+        A KeyboardInterrupt ends the input and finishes the file; a second one drops it.
+
+        Raises:
+            KeyboardInterrupt: before the first frame was written; there is no file.
+            SourceError: the source ended before the first frame.
+            OutputError, EngineError, UsageError: as raised by writer and engine.
+        """
+        info = self.source.info
+        compositor = self._compositor(encoder)
+        with VideoWriter(
+            output,
+            _as_drawn(info),
+            size=compositor.size,
+            pixel_format=compositor.pixel_format,
+            options=encoder,
+        ) as writer:
+
+            def write(items: list[Item]) -> list[Item]:
+                for item in items:
+                    assert item.drawn is not None, "compositing comes before encoding"
+                    writer.write(item.drawn, item.packets)
+                    self._count(item)
+                return []
+
+            pipeline = self.pipeline(
+                compose_stage(compositor, info.rotation), Stage("encode+write", write)
+            )
+            interrupted = self._run(pipeline, on_progress)
+            writer.finish(self.source.leftover)
+        return self._summary(pipeline, output.final, interrupted, writer.warnings)
+
+    def discard(self, on_progress: OnProgress = None) -> Stats:
+        """Segment and throw the labels away: measures a live source without a recording."""
+
+        def count(items: list[Item]) -> list[Item]:
+            for item in items:
+                self._count(item)
+            return []
+
+        pipeline = self.pipeline(Stage("discard", count))
+        interrupted = self._run(pipeline, on_progress)
+        return self._summary(pipeline, None, interrupted, [])
+
+    def _compositor(self, encoder: EncoderOptions) -> Compositor:
+        info = self.source.info
+        layout = LAYOUTS.get(info.pixel_format)
+        # On a grey picture classes are told apart by their colours too.
+        wanted = _FALLBACK_FORMAT if layout is None or layout.grey else info.pixel_format
+        if self.live and wanted not in ("yuv420p", "yuvj420p", "nv12"):
+            # Cameras send 4:2:2; few players show that in H.264, and nobody sees the difference.
+            wanted = _FALLBACK_FORMAT
+        return Compositor(
+            self.engine.spec.model.classes,
+            source_size=(info.width, info.height),
+            pixel_format=encoder_format(encoder.codec, wanted),
+            mode=self.draw.mode,
+            alpha=self.draw.alpha,
+            classes=self.draw.classes,
+            legend=self.draw.legend,
+            rotation=info.rotation,
+        )
+
+    def _count(self, item: Item) -> None:
+        duration = float(1 / self.source.info.rate)
+        self.clock.written(seconds(item.frame), duration, item.captured)
+
+    def _run(self, pipeline: Pipeline, on_progress: OnProgress) -> bool:
+        """Run to the end, or to Ctrl-C and then to the end of what is under way."""
+
+        def tick() -> None:
+            if on_progress is not None:
+                on_progress(self._progress(pipeline))
+
+        interrupted = False
+        try:
+            pipeline.run(tick)
+        except KeyboardInterrupt:
+            interrupted = True
+            pipeline.stop()
+            try:
+                pipeline.wait(tick)
+            except KeyboardInterrupt:
+                pipeline.abort()
+                _wait_through_interrupts(pipeline)
+                raise
+        tick()
+        if self.clock.frames == 0:
+            if interrupted:
+                raise KeyboardInterrupt
+            raise SourceError(
+                f"{self.source.info.name}: ended before the first frame; nothing was written"
+            )
+        return interrupted
+
+    def _progress(self, pipeline: Pipeline) -> RunProgress:
+        return RunProgress(
+            frames=self.clock.frames,
+            frames_expected=self.source.info.frames_expected,
+            seconds=self.clock.elapsed(),
+            media_seconds=self.clock.media_seconds,
+            dropped=pipeline.dropped,
+            latency_p50_ms=self.clock.latency_ms(0.5),
+            latency_p95_ms=self.clock.latency_ms(0.95),
+        )
+
+    def _summary(
+        self, pipeline: Pipeline, output: Path | None, interrupted: bool, warnings: list[str]
+    ) -> Stats:
+        wall = self.clock.elapsed()
+        stages = pipeline.stage_stats(wall)
+        # A live source spends its time waiting for the world: that is no bottleneck.
+        working = stages[1:] if self.live else stages
+        spec = self.engine.spec
+        # What an interrupted run did not read was not lost.
+        lost = () if interrupted else tuple(self.source.warnings)
+        expected = self.source.info.frames_expected
+        if expected is not None and not interrupted and not lost:
+            expected = self.clock.frames  # an estimate from the duration, now known better
+        return Stats(
+            source=self.source.info.name,
+            output=None if output is None else str(output),
+            frames=self.clock.frames,
+            frames_expected=expected,
+            wall_seconds=wall,
+            fps=self.clock.frames / wall,
+            media_seconds=self.clock.media_seconds,
+            real_time_factor=self.clock.media_seconds / wall,
+            first_frame_seconds=self.clock.first_frame,
+            engine=spec.backend,
+            model=spec.model.name,
+            size=self.size,
+            batch=spec.batch,
+            threads=spec.threads,
+            stages=stages,
+            bottleneck=max(working, key=lambda stage: stage.utilisation).name,
+            interrupted=interrupted,
+            dropped=pipeline.dropped,
+            latency_p50_ms=self.clock.latency_ms(0.5),
+            latency_p95_ms=self.clock.latency_ms(0.95),
+            warnings=(*lost, *warnings),
+        )
+
+
+def _wait_through_interrupts(pipeline: Pipeline) -> None:
+    """Wait for an aborted pipeline, which takes as long as the frames in its stages.
+
+    Nobody may close a file or a device under a thread that still uses it, however often a
+    user asks for the end.
+    """
+    while True:
+        try:
+            return pipeline.wait()
+        except KeyboardInterrupt:
+            continue
+
+
+def _as_drawn(info: SourceInfo) -> SourceInfo:
+    """With the colour tags of what is written: RGB is drawn, and encoded, as YUV."""
+    if not is_rgb_format(VideoFormat(info.pixel_format)):
+        return info
+    target = rgb_target(info.width, info.height)
+    return replace(info, colorspace=target.av_colorspace, color_range=target.av_range)

@@ -1,0 +1,368 @@
+"""Which engine runs here: looks into the cache, builds what pays, falls back, and says why.
+
+``auto`` takes the fastest that works: a proven engine of the cache that beat what ONNX Runtime does
+without one; else an engine built now, where TensorRT runs; else ONNX Runtime, which every machine
+has: in int8 if that stands beside the model file and pays on this processor, else in fp32.
+An engine whose key does not match this machine is never handed to its backend.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+
+from streamseg.errors import (
+    CacheError,
+    EngineError,
+    EngineFileError,
+    ModelError,
+    StreamsegError,
+    UsageError,
+    is_out_of_memory,
+)
+from streamseg.models.modelfile import ModelHeader
+from streamseg.runtime.backends.base import BuildConfig, Precision, Profile
+from streamseg.runtime.backends.names import TITLES, Machine, find_backend
+from streamseg.runtime.building.build import Builder
+from streamseg.runtime.building.gate import GateError
+from streamseg.runtime.building.request import BuildRequest, Watcher
+from streamseg.runtime.cache.enginekey import EngineKey
+from streamseg.runtime.cache.folder import CacheEntry, EngineCache
+from streamseg.runtime.choosing.candidates import (
+    Candidate,
+    Wanted,
+    computes_on_cpu,
+    default_batch,
+    default_precision,
+    find_candidates,
+)
+from streamseg.runtime.choosing.companion import find_companion, speedup_here
+from streamseg.runtime.choosing.smallerbatch import SmallerBatches
+from streamseg.runtime.engine import Engine, cpu_threads
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """The engine that runs, and why this one."""
+
+    engine: Engine
+    precision: Precision
+    reason: str
+
+
+class Selector:
+    """Chooses and opens the engine of a run.
+
+    Args:
+        wanted: what the run asks for.
+        watcher: told in one line when something is built, rebuilt, or not used.
+        round_seconds: how long engines are timed, see `Builder`.
+        pictures: folder or video on which engines that are built are proven; None draws some.
+    """
+
+    def __init__(
+        self,
+        wanted: Wanted,
+        *,
+        cache: EngineCache | None = None,
+        machine: Machine | None = None,
+        watcher: Watcher | None = None,
+        round_seconds: float = 0.4,
+        pictures: Path | None = None,
+    ) -> None:
+        self.pictures = pictures
+        self.round_seconds = round_seconds
+        self.wanted = wanted
+        self.cache = cache or EngineCache()
+        self.machine = machine or Machine()
+        self.watcher = watcher or Watcher()
+
+    def choose(self) -> Chosen:
+        """Open the engine.
+
+        Raises:
+            UsageError: an unknown backend, or a precision that must be built first.
+            BackendUnavailableError: the backend asked for cannot run here.
+            EngineError, CacheError: it cannot be built or loaded, and was asked for by name.
+        """
+        wanted = self.wanted
+        if wanted.backend == "auto":
+            return self._auto()
+        if wanted.backend == "onnxruntime" and wanted.precision in (None, "fp32"):
+            return self.onnxruntime("asked for")
+        self.machine.environment(wanted.backend)  # raises what is missing, in words
+        return self._named(wanted.backend)
+
+    def onnxruntime(self, reason: str) -> Chosen:
+        """The model file as it is."""
+        engine = self._session(self.wanted.model, self.wanted.header)
+        return Chosen(engine=engine, precision="fp32", reason=reason)
+
+    def companion(self) -> Chosen | None:
+        """The int8 graph beside the model file, where it pays or is asked for; None if not."""
+        found = self._beside
+        if found is None:
+            return None
+        try:
+            engine = self._session(*found)
+        except ModelError as error:
+            self.watcher.notice(f"int8 is not used: {error}")
+            return None
+        asked = self.wanted.precision == "int8"
+        reason = "asked for" if asked else "this processor multiplies int8 faster than fp32"
+        return Chosen(engine=engine, precision="int8", reason=reason)
+
+    @cached_property
+    def _beside(self) -> tuple[Path, ModelHeader] | None:
+        precision = self.wanted.precision
+        if precision != "int8" and (precision is not None or speedup_here() <= 1):
+            return None
+        try:
+            return find_companion(self.wanted.model, self.wanted.header)
+        except ModelError as error:
+            self.watcher.notice(f"int8 is not used: {error}")
+            return None
+
+    def _session(self, path: Path, header: ModelHeader) -> Engine:
+        from streamseg.runtime.backends.onnxruntime import OnnxRuntimeEngine
+
+        wanted = self.wanted
+        return OnnxRuntimeEngine(
+            path,
+            header,
+            threads=wanted.threads or cpu_threads(),
+            batch=wanted.batch,
+            low_latency=wanted.low_latency,
+        )
+
+    def incumbent(self, key: EngineKey) -> tuple[str, Engine] | None:
+        """The engine that one of this key would replace, with its name; None for ONNX Runtime.
+
+        Raises:
+            StreamsegError: it cannot be opened.
+        """
+        for candidate in find_candidates(self.wanted, self.cache, self.machine):
+            # Against itself, built anew, an engine would win every second time.
+            if candidate.invalid is None and candidate.speedup > 1 and candidate.key != key:
+                return f"{candidate.title} ({candidate.path.name})", self._open(candidate).engine
+        if (key.backend, key.config.precision) != ("onnxruntime", "int8"):
+            beside = self.companion()
+            if beside is not None:
+                return "ONNX Runtime int8", beside.engine
+        return None
+
+    def _auto(self) -> Chosen:
+        reason = "no faster engine is built"
+        to_beat = speedup_here() if self._beside else 1.0
+        try:
+            found = self._candidates()
+        except CacheError as error:
+            self.watcher.notice(f"engines of the cache are not used: {error}")
+            return self._unbuilt("the cache of engines cannot be used")
+        for candidate in found:
+            if candidate.invalid is None and candidate.speedup <= to_beat:
+                reason = f"faster than the engines that are built, {candidate.title} among them"
+                continue
+            chosen = self._try(candidate)
+            if chosen is not None:
+                return chosen
+            reason = f"{candidate.title}: {candidate.invalid or 'could not be used'}"
+        return self._built_now() or self._unbuilt(reason)
+
+    def _unbuilt(self, reason: str) -> Chosen:
+        """What runs without an engine; a line if that is not the precision asked for."""
+        chosen, precision = self.companion() or self.onnxruntime(reason), self.wanted.precision
+        if precision not in (None, chosen.precision):
+            width, height = self.wanted.size
+            self.watcher.notice(
+                f"no {precision} engine for {width}x{height} is built: ONNX Runtime "
+                f"{chosen.precision} is used; 'streamseg build-engine --precision {precision} "
+                f"--size {width}x{height}' tries to build one"
+            )
+        return chosen
+
+    def _candidates(self, backend: str | None = None) -> list[Candidate]:
+        """Engine files that answer the run; a line if the cache has some that cannot be read."""
+        broken: list[CacheEntry] = []
+        found = find_candidates(
+            self.wanted, self.cache, self.machine, backend, unreadable=broken.append
+        )
+        if broken:
+            more = f" and {len(broken) - 1} more" if len(broken) > 1 else ""
+            self.watcher.notice(
+                f"{broken[0].path}{more} cannot be used: {broken[0].problem} "
+                "('streamseg engines' lists, 'streamseg engines --prune' removes them)"
+            )
+        return found
+
+    def _try(self, candidate: Candidate) -> Chosen | None:
+        """Open a candidate, rebuilt if it must be; None, and a line, if that does not work."""
+        try:
+            if candidate.invalid is None:
+                return self._open_or_rebuild(candidate, allow_slower=False)
+            if candidate.impossible:
+                return None  # an engine for another machine that shares this cache
+            if not self.wanted.build:
+                self._say_not_used(candidate)
+                return None
+            return self._rebuild(candidate, allow_slower=False)
+        except GateError as error:
+            self.watcher.notice(str(error))
+            self.cache.remove(candidate.path)
+        except StreamsegError as error:
+            self.watcher.notice(f"the {candidate.title} engine is not used: {error}")
+        return None
+
+    def _open_or_rebuild(self, candidate: Candidate, *, allow_slower: bool) -> Chosen:
+        """Open a valid candidate; built anew if its file is damaged or its backend refuses it.
+
+        Raises:
+            StreamsegError: it is, and may not or cannot be built.
+        """
+        try:
+            return self._open(candidate)
+        except EngineError as error:
+            if not self.wanted.build or is_out_of_memory(error):
+                raise
+            self.watcher.notice(f"{error}: building it anew")
+            return self._rebuild(candidate, allow_slower=allow_slower)
+
+    def _say_not_used(self, candidate: Candidate) -> None:
+        self.watcher.notice(
+            f"the {candidate.title} engine is not used and, with --no-build, not built anew: "
+            f"{candidate.invalid}"
+        )
+
+    def _named(self, backend: str) -> Chosen:
+        for candidate in self._candidates(backend):
+            if candidate.invalid is None:
+                try:
+                    return self._open_or_rebuild(candidate, allow_slower=True)
+                except EngineFileError as error:
+                    self.watcher.notice(f"{error}: ONNX Runtime is used (--no-build)")
+                    return self._unbuilt(f"{candidate.title}: its file cannot be used")
+            if candidate.impossible:
+                raise EngineError(candidate.invalid)
+            if self.wanted.build:
+                return self._rebuild(candidate, allow_slower=True)
+            self._say_not_used(candidate)
+            return self._unbuilt(f"{candidate.title}: {candidate.invalid}")
+        if backend == "onnxruntime" and (beside := self.companion()) is not None:
+            return beside
+        width, height = self.wanted.size
+        precision = self.wanted.precision or default_precision(backend, self.machine)
+        if not self.wanted.build:
+            text = f"no {TITLES[backend]} {precision} engine for {width}x{height} is built"
+            chosen = self.companion() or self.onnxruntime(text)
+            self.watcher.notice(f"{text}: ONNX Runtime {chosen.precision} is used (--no-build)")
+            return chosen
+        if precision == "int8":
+            raise UsageError(
+                f"int8 is calibrated on pictures: run 'streamseg build-engine --backend {backend} "
+                f"--precision int8 --size {width}x{height} --calibration DIR' first"
+            )
+        return self._build(self._request(backend, precision, allow_slower=True), "asked for")
+
+    def _built_now(self) -> Chosen | None:
+        """For ``auto``: a TensorRT engine where that runs and none is there; else None."""
+        wanted = self.wanted
+        # The cheap question first: most machines have none.
+        if not wanted.build or find_spec("tensorrt") is None or self.machine.why_not("tensorrt"):
+            return None
+        precision = wanted.precision or default_precision("tensorrt", self.machine)
+        if precision == "int8":
+            return None
+        request = self._request("tensorrt", precision, allow_slower=False)
+        builder = self._builder()
+        key = builder.key(request)
+        if self.cache.refusal(key) is not None:
+            return None
+        try:
+            return self._build(request, "built now, the fastest here")
+        except GateError as error:
+            self.watcher.notice(str(error))
+            self.cache.note_refusal(key, str(error))
+        except StreamsegError as error:
+            self.watcher.notice(f"no TensorRT engine could be built: {error}")
+        return None
+
+    def _request(self, backend: str, precision: Precision, *, allow_slower: bool) -> BuildRequest:
+        wanted, size = self.wanted, self.wanted.size
+        return BuildRequest(
+            model=wanted.model,
+            header=wanted.header,
+            backend=backend,
+            config=BuildConfig(
+                precision=precision,
+                profile=Profile(
+                    batch=default_batch(
+                        wanted.batch,
+                        on_cpu=computes_on_cpu(backend, self.machine),
+                        low_latency=wanted.low_latency,
+                    ),
+                    min_size=size,
+                    opt_size=size,
+                    max_size=size,
+                ),
+            ),
+            pictures=self.pictures,
+            allow_slower=allow_slower,
+            threads=wanted.threads,
+        )
+
+    def _rebuild(self, candidate: Candidate, *, allow_slower: bool) -> Chosen:
+        """The same engine for this machine as it is now."""
+        key = candidate.key
+        request = replace(
+            self._request(key.backend, key.config.precision, allow_slower=allow_slower),
+            config=key.config,
+            exclude=key.exclude,
+            calibration_sha256=key.calibration_sha256,
+            # It was accepted with this agreement: what is no worse is accepted again.
+            min_agreement=min(0.99, 0.999 * float(candidate.header.proof.get("share") or 1)),
+            force=candidate.invalid is None,
+        )
+        why = candidate.invalid or "its file could not be used"
+        self.watcher.notice(f"the {candidate.title} engine is built anew: {why}")
+        chosen = self._build(request, f"built anew: {why}")
+        if candidate.invalid is not None:
+            self.cache.remove(candidate.path)
+        return chosen
+
+    def _build(self, request: BuildRequest, reason: str) -> Chosen:
+        title = f"{TITLES[request.backend]} {request.config.precision}"
+        self.watcher.notice(f"building the {title} engine of {request.header.name}")
+        built = self._builder().build(request)
+        self.watcher.notice(f"built in {built.header.build_seconds:.1f} s: {built.path}")
+        candidate = Candidate(path=built.path, header=built.header, invalid=None)
+        return replace(self._open(candidate), reason=reason)
+
+    def _builder(self) -> Builder:
+        return Builder(self.cache, self.machine, self.watcher, round_seconds=self.round_seconds)
+
+    def _open(self, candidate: Candidate) -> Chosen:
+        header, payload = self.cache.load(candidate.path)
+        if header != candidate.header:
+            raise EngineError(f"{candidate.path}: changed while it was read; start again")
+        wanted, backend = self.wanted, find_backend(header.key.backend)
+
+        def load(batch: int | None) -> Engine:
+            return backend.load(
+                payload,
+                wanted.header,
+                candidate.path,
+                batch=batch,
+                threads=wanted.threads,
+                low_latency=wanted.low_latency,
+            )
+
+        engine = SmallerBatches(
+            load,
+            largest=header.key.config.profile.batch[1],
+            batch=wanted.batch,
+            notice=self.watcher.notice,
+        )
+        reason = f"{candidate.speedup:.2f} times as fast as ONNX Runtime fp32 when it was built"
+        return Chosen(engine=engine, precision=header.key.config.precision, reason=reason)

@@ -1,0 +1,148 @@
+"""What a run's weights start from: ``--init``.
+
+A bare backbone's file or torchvision's weights (both are `train.models`' business), or one of our
+checkpoints, whose whole network is taken over. Where its class list is another one, what
+belongs to a class both have goes with the class; the rest of those layers stays random.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from streamseg.models.palette import Palette
+from train.checkpoint import HEADER_KEY, load_checkpoint, part
+from train.errors import TrainError
+from train.models import (
+    ModelSpec,
+    Segmenter,
+    build_model,
+    load_backbone_weights,
+    load_pretrained_deeplabv3,
+)
+from train.models.folded import load_folded_deeplab
+
+TORCHVISION_DEEPLABV3 = "torchvision:deeplabv3"
+FOLDED = "folded:"
+"""Before the name of a file of a DeepLab whose BatchNorm is folded away."""
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Whether a file is a checkpoint of ours: safetensors with our header."""
+    if not path.is_file():
+        return False
+    try:
+        with safe_open(path, framework="pt") as file:
+            return HEADER_KEY in (file.metadata() or {})
+    except (SafetensorError, OSError):
+        return False
+
+
+def class_axes(spec: ModelSpec) -> dict[str, int]:
+    """The tensors whose size depends on the number of classes, and along which axis.
+
+    Found by building the network's outline for two numbers of classes: true of every network.
+    """
+    with torch.device("meta"):
+        few, more = (
+            build_model(dataclasses.replace(spec, classes=classes)).state_dict()
+            for classes in (2, 3)
+        )
+    return {
+        key: axis
+        for key, value in few.items()
+        for axis in range(value.ndim)
+        if value.shape[axis] != more[key].shape[axis]
+    }
+
+
+def _with_shared_classes(
+    own: Tensor, loaded: Tensor, axis: int, names: Palette, before: Palette
+) -> Tensor:
+    """`own` with the slices of all classes that both lists name taken from `loaded`."""
+    result = own.clone()
+    for index, name in enumerate(names.names):
+        if name in before.names:
+            result.select(axis, index).copy_(loaded.select(axis, before.names.index(name)))
+    return result
+
+
+def _with_own_auxiliary(
+    loaded: dict[str, Tensor], own: dict[str, Tensor]
+) -> tuple[dict[str, Tensor], str]:
+    """Weights whose auxiliary head is there if the network has one, and what was done about it.
+
+    It serves training alone, and recipes that share a network may differ in it.
+    """
+    theirs, ours = (any(k.startswith("auxiliary.") for k in keys) for keys in (loaded, own))
+    if theirs == ours:
+        return loaded, ""
+    kept = {k: v for k, v in loaded.items() if not k.startswith("auxiliary.")}
+    if theirs:
+        return kept, " without its auxiliary head"
+    mine = {k: v for k, v in own.items() if k.startswith("auxiliary.")}
+    return kept | mine, " with a new auxiliary head"
+
+
+def _load_whole(model: Segmenter, path: Path, classes: Palette) -> str:
+    saved = load_checkpoint(path)
+    own = model.state_dict()
+    loaded, about = _with_own_auxiliary(part(saved.tensors, "model"), own)
+    same = saved.classes.names == classes.names
+    axes = {} if same else class_axes(model.spec)
+    odd = [key for key in own if key not in loaded] + [key for key in loaded if key not in own]
+    odd += [
+        key
+        for key, value in own.items()
+        if key in loaded and key not in axes and loaded[key].shape != value.shape
+    ]
+    if odd:
+        raise TrainError(
+            f"{path}: holds another network than the recipe's [model]: {len(odd)} tensors differ "
+            f"(first: {odd[0]}); give --init a checkpoint of the same network"
+        )
+    for key, axis in axes.items():
+        if loaded[key] is not own[key]:  # a new auxiliary head has nothing to take over
+            loaded[key] = _with_shared_classes(own[key], loaded[key], axis, classes, saved.classes)
+    model.load_state_dict(loaded)
+    if same:
+        return f"starting from the whole network of {path}{about}"
+    kept = [name for name in classes.names if name in saved.classes.names]
+    return (
+        f"starting from the network of {path}{about}; its classifier is replaced: "
+        f"{len(classes)} classes for {len(saved.classes)}, kept by name: "
+        f"{', '.join(kept) or 'none'}"
+    )
+
+
+def initialise(model: Segmenter, source: Path | str | None, classes: Palette) -> str:
+    """Load what `source` names into a fresh network; returns one line that says what was done.
+
+    Args:
+        model: just built.
+        source: one of our checkpoints (``best.safetensors``): the whole network;
+            ``torchvision:deeplabv3``: the whole of torchvision's DeepLabV3, trained on COCO with
+            Pascal VOC's classes; ``torchvision`` or a file of backbone weights: see
+            `train.models.load_backbone_weights`; ``folded:FILE.safetensors``: a DeepLab without
+            BatchNorm, see `train.models.folded`; None: nothing.
+        classes: what the network is to tell apart.
+
+    Raises:
+        TrainError: no such file, none of ours and no backbone's, or of another network.
+    """
+    if source is None:
+        return "starting from random weights"
+    if source == TORCHVISION_DEEPLABV3:
+        load_pretrained_deeplabv3(model, model.backbone)
+        return f"starting from the whole network of {source}; its classifier fits 21 classes only"
+    if str(source).startswith(FOLDED):
+        path = Path(str(source).removeprefix(FOLDED))
+        return f"starting from the {load_folded_deeplab(model, path)} of {path}"
+    if is_checkpoint(Path(source)):
+        return _load_whole(model, Path(source), classes)
+    load_backbone_weights(model.backbone, source)
+    return f"starting from backbone weights: {source}"

@@ -1,0 +1,442 @@
+"""The training loop: steps, validations, checkpoints. Knows nothing about command lines.
+
+Everything random in a step is seeded by its number, so that a run that goes on from any checkpoint
+takes the same steps as one that was never stopped.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from train.checkpoint import (
+    Checkpoint,
+    as_counter,
+    load_checkpoint,
+    optimizer_tensors,
+    part,
+    restore_optimizer,
+    save_checkpoint,
+)
+from train.distil.data import SoftTruth
+from train.distil.loss import DistilLoss
+from train.errors import TrainError
+from train.fit.distributed import World
+from train.fit.environment import describe_environment
+from train.fit.initial import FOLDED, initialise
+from train.fit.losses import SegmentationLoss, class_weights
+from train.fit.optim import Frozen, clip_gradients, make_average, make_optimizer
+from train.fit.precision import Precision
+from train.fit.runfolder import RunFolder
+from train.fit.sampling import EpochPlan
+from train.fit.schedule import rate_factor, set_rates
+from train.fit.splits import open_splits
+from train.fit.validate import validate
+from train.metrics import Scores
+from train.models import build_model
+from train.models.folded import measure_norms
+from train.models.segmenter import normalise
+from train.recipe import Recipe, changed_keys
+
+SAVE_SECONDS = 300.0
+"""Time between two resumable checkpoints within an epoch; each epoch's end has one."""
+
+MEASURED = 96
+"""Pictures that BatchNorm statistics are measured on, about."""
+
+Part = tuple[Tensor, ...]
+"""Pictures and labels, and with teachers soft labels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What the loop tells its caller after each step (`loss`) and each validation (`scores`)."""
+
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    """Steps of one epoch."""
+    loss: float
+    scores: Scores | None = None
+    seconds: float = 0.0
+    classes: tuple[str, ...] = ()
+    done: int = 0
+    """Steps since the run's start, of `total`."""
+    total: int = 0
+    ends_row: bool = False
+    """Whether this is the end of an epoch or a validation, not a step."""
+
+
+class Trainer:
+    """One run: `fit` trains from where the run folder's ``last.safetensors`` stopped, or afresh.
+
+    Args:
+        recipe: what to train and how.
+        data: data folder; None for a recipe that learns from teachers alone.
+        out: run folder; `docs/training.md` says what is written there.
+        init: see `train.fit.initial.initialise`.
+        device: where to train.
+        world: this process's place among several; only the main one writes.
+        source: the recipe's TOML text, to be kept in the run folder.
+        labelling: called with pictures done and their number while teachers label them.
+
+    Raises:
+        TrainError: data or weights cannot be read, or recipe, data and machine do not fit together.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        *,
+        data: Path | None,
+        out: Path,
+        init: Path | str | None,
+        device: torch.device,
+        world: World | None = None,
+        source: str | None = None,
+        labelling: Callable[[int, int], None] = lambda done, of: None,
+    ) -> None:
+        self.device, self.world = device, world or World()
+        self._source, self._given = source, {"data": data and str(data), "init": init and str(init)}
+        self.precision = Precision(recipe.train.amp, device)
+        if self.world.is_main:
+            RunFolder(out, classes=(), tensorboard=False).check()
+        with self.world.in_turn():  # the first process fills the cache of soft labels for all
+            self.train_set, self.val_set = open_splits(recipe, data, labelling)
+        self.classes = self.train_set.classes
+        self.recipe = dataclasses.replace(
+            recipe, model=dataclasses.replace(recipe.model, classes=len(self.classes))
+        )
+        config = recipe.train
+        self.plan = EpochPlan(
+            len(self.train_set),
+            batch=config.batch,
+            parts=config.accumulate,
+            seed=config.seed,
+            world=self.world,
+        )
+        self.steps = self.plan.steps
+        self.total = config.iterations or self.steps * config.epochs
+        self.folder = RunFolder(out, classes=self.classes.names, tensorboard=config.tensorboard)
+        self._build(init)
+        self.step = 0
+        """Optimiser steps done."""
+        self.best = -1.0
+        self.stale = 0
+        """Validations in a row without a better mIoU."""
+        self.losses: list[float] = []
+        """Of the steps since the log's last row."""
+
+    def _build(self, init: Path | str | None) -> None:
+        recipe, device = self.recipe, self.device
+        torch.manual_seed(recipe.train.seed)
+        self.model = build_model(recipe.model)
+        # A run that goes on has its checkpoint's weights: what it started from may be gone.
+        source = None if self.folder.last.is_file() else init
+        with self.world.in_turn():
+            self.init_line = initialise(self.model, source, self.classes)
+        if str(source).startswith(FOLDED):
+            measure_norms(self.model.eval(), self._some_pictures())
+        self.model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if recipe.train.sync_batchnorm:
+            self.model = self.world.synchronised(self.model, device)
+        self.frozen = Frozen(self.model, recipe.optim)
+        balance = recipe.loss.balance
+        unweighted = torch.ones(len(self.classes), dtype=torch.int64)
+        pixels = unweighted if balance == "none" else self.train_set.class_pixels()
+        loss = SegmentationLoss(class_weights(pixels, balance), recipe.loss)
+        self.loss = (DistilLoss(loss, recipe.distil) if recipe.distil.active else loss).to(device)
+        self.optimizer = make_optimizer(self.model, recipe.optim)
+        self.rate = rate_factor(recipe.optim, self.total)
+        self.average = make_average(self.model, recipe.train.ema_decay)
+        if self.world.size > 1 and recipe.loss.auxiliary == 0 and recipe.model.head != "ocr":
+            self.frozen.add(getattr(self.model, "auxiliary", None))
+        self.network = self.world.wrap(self.model, device)
+
+    def _some_pictures(self) -> Iterator[Tensor]:
+        """Batches to measure BatchNorm statistics on: the first epoch's, the same each time."""
+        step = max(1, len(self.train_set) // MEASURED)
+        for index in range(0, len(self.train_set), step):
+            yield normalise(self.train_set[index][0][None])
+
+    @property
+    def epoch(self) -> int:
+        """Epochs finished."""
+        return self.step // self.steps
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run is at its end, or was stopped early."""
+        patience = self.recipe.train.patience
+        return self.step >= self.total or (patience > 0 and self.stale >= patience)
+
+    def resume(self) -> bool:
+        """Load ``last.safetensors`` if there is one.
+
+        Raises:
+            TrainError: it belongs to another recipe, or the data has changed.
+        """
+        path = self.folder.last
+        if not self._all_see(path):
+            return False
+        saved = load_checkpoint(path)
+        if changed := changed_keys(saved.recipe, self.recipe):
+            raise TrainError(
+                f"{path}: the run folder holds a run of another recipe ({', '.join(changed)}); "
+                "choose another --out, or go on with the old recipe"
+            )
+        metrics, tensors = saved.metrics, saved.tensors
+        steps = int(metrics.get("steps_per_epoch", self.steps))
+        if steps != self.steps or saved.classes != self.classes:
+            raise TrainError(
+                f"{path}: the training data has changed ({steps} steps an epoch then, "
+                f"{self.steps} now; {len(saved.classes)} classes then, {len(self.classes)} now); "
+                "choose another --out"
+            )
+        restore_optimizer(self.optimizer, part(tensors, "optim"))
+        self.model.load_state_dict(part(tensors, "raw"))
+        self.average.module.load_state_dict(part(tensors, "model"))
+        self.average.n_averaged.copy_(tensors["counter.averaged"])
+        if self.precision.scaler.is_enabled() and "scaler" in metrics:
+            self.precision.scaler.load_state_dict(json.loads(metrics["scaler"]))
+        self.step = int(tensors["counter.step"])
+        self.best = float(metrics["best_miou"])
+        self.stale = int(metrics.get("stale", 0))
+        self.losses = tensors["counter.losses"].tolist() if "counter.losses" in tensors else []
+        return True
+
+    def _all_see(self, path: Path) -> bool:
+        """Whether there is a file; the same for all processes.
+
+        Raises:
+            TrainError: some see it and some do not: they would train from different weights.
+        """
+        seen = torch.tensor(int(path.is_file()), device=self.device)
+        count = int(self.world.total(seen))
+        if count not in (0, self.world.size):
+            raise TrainError(
+                f"{path}: {count} of {self.world.size} processes see it; to go on, --out must lie "
+                "on a disk that all machines share"
+            )
+        return count > 0
+
+    def _steps_of_epoch(self) -> Iterator[tuple[Part, ...]]:
+        """The parts of each step that this epoch still has."""
+        self.plan.set_epoch(self.epoch, self.step % self.steps)
+        self.train_set.set_epoch(self.epoch)
+        loader = DataLoader(
+            self.train_set,
+            batch_sampler=self.plan,
+            num_workers=self.recipe.data.workers,
+            pin_memory=self.device.type == "cuda",
+        )
+        parts = iter(loader)
+        return zip(*[parts] * self.recipe.train.accumulate, strict=True)
+
+    def _truth(self, part: Part) -> Any:
+        """What a part's scores are compared with, on the device: what the run's loss takes."""
+        _, labels, *soft = part
+        truth: Tensor | SoftTruth = SoftTruth(labels, *soft) if soft else labels
+        return truth.to(self.device, non_blocking=True)
+
+    def _gradients(self, parts: tuple[Part, ...]) -> float:
+        """Add up the gradients of one step's parts; return the loss over all processes."""
+        truths = [self._truth(part) for part in parts]
+        masses = [self.loss.mass(truth) for truth in truths]
+        total = self.world.total(torch.stack(masses).sum()).clamp(min=1e-12)
+        value = torch.zeros((), dtype=torch.float64, device=self.device)
+        for index, (pictures, *_) in enumerate(parts):
+            x = normalise(pictures.to(self.device, non_blocking=True))
+            x = x.contiguous(memory_format=torch.channels_last)
+            last = index == len(parts) - 1
+            with self.world.local_gradients(self.network, last=last):
+                with self.precision.autocast():
+                    outputs = self.network(x)
+                loss = self.loss(outputs, truths[index]) * (masses[index] / total).float()
+                # DistributedDataParallel takes the processes' mean, the loss is their sum
+                self.precision.scaler.scale(loss * self.world.size).backward()
+            value += loss.detach()
+        return float(self.world.total(value))
+
+    def _train_step(self, parts: tuple[Part, ...]) -> tuple[float, float]:
+        """One optimiser step; returns its loss and its highest learning rate."""
+        config, scaler = self.recipe, self.precision.scaler
+        number = (config.train.seed * 1_000_003 + self.step) * 4099 + self.world.rank
+        torch.manual_seed(number)  # dropout
+        lr = set_rates(self.optimizer, self.rate(self.step))
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = self._gradients(parts)
+        if not math.isfinite(loss):
+            raise TrainError(
+                f"{config.name}: the loss became {loss} in epoch {self.epoch + 1}, "
+                f"step {self.step % self.steps + 1}; lower optim.lr"
+            )
+        if config.optim.clip_norm > 0:
+            scaler.unscale_(self.optimizer)
+            clip_gradients(self.model, config.optim.clip_norm)
+        scaler.step(self.optimizer)
+        scaler.update()
+        self.average.update_parameters(self.model)
+        self.step += 1
+        return loss, lr
+
+    def _due(self) -> tuple[bool, bool]:
+        """Whether a row of the log, and a validation, are due after this step."""
+        config = self.recipe.train
+        end, epoch_end = self.step >= self.total, self.step % self.steps == 0
+        if config.validate_every_steps:
+            look = end or self.step % config.validate_every_steps == 0
+        else:
+            look = end or (epoch_end and self.epoch % config.validate_every == 0)
+        return look or epoch_end, look
+
+    def _validate(self) -> tuple[Scores, float]:
+        self.world.as_main(self.model, self.average.module)
+        result = validate(
+            self.average.module,
+            self.val_set,
+            self.loss,
+            label_stride=self.recipe.model.label_stride,
+            device=self.device,
+            world=self.world,
+        )
+        self.stale += 1
+        if self.recipe.train.keep_all and self.world.is_main:
+            path = self.folder.path / f"step_{self.step:07d}.safetensors"
+            save_checkpoint(path, self._checkpoint(result[0], full=False))
+        if result[0].miou > self.best:
+            self.best, self.stale = result[0].miou, 0
+            if self.world.is_main:
+                save_checkpoint(self.folder.best, self._checkpoint(result[0], full=False))
+        return result
+
+    def _checkpoint(self, scores: Scores | None, *, full: bool) -> Checkpoint:
+        metrics: dict[str, Any] = {"best_miou": self.best, "split": "val"}
+        if self.recipe.distil.active and not self.recipe.distil.labelled:
+            metrics["truth"] = "the teachers' most probable class"
+        if scores is not None:
+            metrics |= scores.as_dict(self.classes.names)
+        tensors = {f"model.{k}": v for k, v in self.average.module.state_dict().items()}
+        if full:
+            tensors |= {f"raw.{k}": v for k, v in self.model.state_dict().items()}
+            tensors |= {f"optim.{k}": v for k, v in optimizer_tensors(self.optimizer).items()}
+            tensors["counter.step"] = as_counter(self.step)
+            tensors["counter.averaged"] = self.average.n_averaged
+            tensors["counter.losses"] = torch.tensor(self.losses, dtype=torch.float64)
+            metrics |= {"stale": self.stale, "steps_per_epoch": self.steps}
+            if self.precision.scaler.is_enabled():
+                metrics["scaler"] = json.dumps(self.precision.scaler.state_dict())
+        return Checkpoint(
+            recipe=self.recipe,
+            classes=self.classes,
+            epoch=self.epoch,
+            metrics=metrics,
+            tensors=tensors,
+        )
+
+    def _open_folder(self) -> None:
+        if self.world.is_main:
+            self.folder.open(
+                recipe=self.recipe.as_dict(),
+                source=self._source,
+                environment=describe_environment(self.device, self.world) | self._given,
+                step=self.step,
+            )
+
+    def _progress(self, loss: float, **more: Any) -> Progress:
+        epoch = math.ceil(self.step / self.steps)
+        return Progress(
+            epoch=epoch,
+            epochs=math.ceil(self.total / self.steps),
+            step=self.step - (epoch - 1) * self.steps,
+            steps=self.steps,
+            loss=loss,
+            done=self.step,
+            total=self.total,
+            classes=self.classes.names,
+            **more,
+        )
+
+    def fit(self, report: Callable[[Progress], None] = lambda _: None) -> float:
+        """Train to the end; return the best validation mIoU (of the averaged weights).
+
+        Raises:
+            TrainError: the loss is no longer finite, memory runs out, or the run folder cannot be
+                written.
+        """
+        self._open_folder()
+        try:
+            while not self.finished:
+                self._fit_epoch(report)
+        except torch.OutOfMemoryError as error:
+            raise TrainError(
+                f"{self.device} ran out of memory; lower train.batch or data.crop, "
+                "or raise train.accumulate"
+            ) from error
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise TrainError(
+                "BatchNorm cannot train on one picture: a process has one a part; raise "
+                "train.batch, lower train.accumulate, or set optim.freeze_batchnorm"
+            ) from error
+        finally:
+            self.folder.close()
+        return self.best
+
+    def _fit_epoch(self, report: Callable[[Progress], None]) -> None:
+        """What this epoch still has, or until the run ends."""
+        start = saved = time.monotonic()
+        self.frozen.train()
+        for parts in self._steps_of_epoch():
+            loss, lr = self._train_step(parts)
+            self.losses.append(loss)
+            progress = self._progress(loss)
+            if self.world.is_main:
+                self.folder.add_step(step=self.step, epoch=progress.epoch, loss=loss, lr=lr)
+            report(progress)
+            scores = None
+            row, look = self._due()
+            if row:
+                scores = self._end_row(report, lr, start, look=look)
+                start = time.monotonic()
+            epoch_end = self.step % self.steps == 0
+            if epoch_end or self.finished or time.monotonic() - saved > SAVE_SECONDS:
+                if self.world.is_main:
+                    # The logs first: a kill between the two repeats the steps that they tell of.
+                    self.folder.flush()
+                    save_checkpoint(self.folder.last, self._checkpoint(scores, full=True))
+                saved = time.monotonic()
+            if self.finished:
+                return
+
+    def _end_row(
+        self, report: Callable[[Progress], None], lr: float, start: float, *, look: bool
+    ) -> Scores | None:
+        """A row of the log, with a validation if it is time to `look`."""
+        validation = self._validate() if look else None
+        scores = validation[0] if validation else None
+        mean, seconds = sum(self.losses) / len(self.losses), time.monotonic() - start
+        if self.world.is_main:
+            self.folder.add_row(
+                epoch=math.ceil(self.step / self.steps),
+                step=self.step,
+                loss=mean,
+                seconds=seconds,
+                lr=lr,
+                validation=validation,
+            )
+        report(self._progress(mean, scores=scores, seconds=seconds, ends_row=True))
+        self.losses = []
+        return scores
