@@ -21,8 +21,7 @@ from typing import Any, Literal, TypeAlias
 from streamseg.cli.enginetables import counted, megabytes
 from streamseg.errors import CacheError, StreamsegError
 from streamseg.runtime.cache.folder import EngineCache
-from streamseg.runtime.cpu import cpu_features, cpu_name, int8_speedup
-from streamseg.runtime.engine import cpu_threads
+from streamseg.runtime.cpu import cpu_features, cpu_name, cpu_threads, int8_speedup
 
 State: TypeAlias = Literal["ok", "missing", "broken"]
 
@@ -222,7 +221,10 @@ def _onnx() -> str:
 
 
 def _cache() -> str:
-    cache = EngineCache()
+    try:
+        cache = EngineCache()
+    except CacheError as error:
+        raise MissingError(str(error)) from error  # nothing is broken: there is no place for it
     if not cache.check():
         return f"{cache.folder}: not made yet"
     entries = cache.entries()
@@ -270,8 +272,8 @@ def _will_use() -> str:
         to_beat = int8_speedup(cpu_features())
     try:
         found = find_candidates(wanted, EngineCache(), machine)
-    except CacheError as error:
-        return f"{fallback} {where}: {error}"
+    except CacheError:  # why, the probe of the cache says
+        return f"{fallback} {where}: the cache of engines cannot be used"
     for candidate in found:
         if candidate.invalid is None and candidate.speedup > to_beat:
             return (

@@ -16,7 +16,21 @@ from streamseg.errors import CacheError
 
 
 def cache_folder() -> Path:
-    """Where engines are kept: ``STREAMSEG_CACHE``, or the platform's place for such files."""
+    """Where engines are kept: ``STREAMSEG_CACHE``, or the platform's place for such files.
+
+    Raises:
+        CacheError: there is no such place, as in a container whose user is in no list.
+    """
+    try:
+        return _cache_folder()
+    except RuntimeError as error:  # of pathlib: no HOME, and a user that the system does not know
+        raise CacheError(
+            "no engines are kept, since this user has no home folder; "
+            "set HOME, or STREAMSEG_CACHE to a folder of your own"
+        ) from error
+
+
+def _cache_folder() -> Path:
     if chosen := os.environ.get("STREAMSEG_CACHE"):
         return Path(chosen).expanduser()
     if sys.platform == "win32":

@@ -40,7 +40,8 @@ from streamseg.runtime.choosing.candidates import (
 )
 from streamseg.runtime.choosing.companion import find_companion, speedup_here
 from streamseg.runtime.choosing.smallerbatch import SmallerBatches
-from streamseg.runtime.engine import Engine, cpu_threads
+from streamseg.runtime.cpu import cpu_threads
+from streamseg.runtime.engine import Engine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,9 +76,18 @@ class Selector:
         self.pictures = pictures
         self.round_seconds = round_seconds
         self.wanted = wanted
-        self.cache = cache or EngineCache()
+        self._cache = cache
         self.machine = machine or Machine()
         self.watcher = watcher or Watcher()
+
+    @cached_property
+    def cache(self) -> EngineCache:
+        """The engines that are there.
+
+        Raises:
+            CacheError: there is no place for any.
+        """
+        return self._cache or EngineCache()
 
     def choose(self) -> Chosen:
         """Open the engine.
@@ -159,7 +169,7 @@ class Selector:
         try:
             found = self._candidates()
         except CacheError as error:
-            self.watcher.notice(f"engines of the cache are not used: {error}")
+            self._say_no_cache(error)
             return self._unbuilt("the cache of engines cannot be used")
         for candidate in found:
             if candidate.invalid is None and candidate.speedup <= to_beat:
@@ -182,6 +192,19 @@ class Selector:
                 f"--size {width}x{height}' tries to build one"
             )
         return chosen
+
+    def _say_no_cache(self, error: CacheError) -> None:
+        self.watcher.notice(f"engines of the cache are not used: {error}")
+
+    def _candidates_of(self, backend: str) -> list[Candidate]:
+        """For a backend asked for by name: without a cache, what needs none goes on."""
+        try:
+            return self._candidates(backend)
+        except CacheError as error:
+            if backend != "onnxruntime" and self.wanted.build:
+                raise
+            self._say_no_cache(error)
+            return []
 
     def _candidates(self, backend: str | None = None) -> list[Candidate]:
         """Engine files that answer the run; a line if the cache has some that cannot be read."""
@@ -236,7 +259,7 @@ class Selector:
         )
 
     def _named(self, backend: str) -> Chosen:
-        for candidate in self._candidates(backend):
+        for candidate in self._candidates_of(backend):
             if candidate.invalid is None:
                 try:
                     return self._open_or_rebuild(candidate, allow_slower=True)
