@@ -44,7 +44,7 @@ from streamseg.runtime.backends.onnxruntime import (
     OnnxRuntimeEngine,
 )
 from streamseg.runtime.choosing.companion import companion_path
-from streamseg.runtime.engine import cpu_threads
+from streamseg.runtime.cpu import cpu_threads
 from streamseg.video.encoder import EncoderOptions
 from streamseg.video.file import FileSource
 from streamseg.video.output import OutputPath

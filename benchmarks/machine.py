@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from streamseg.runtime.engine import cpu_threads
+from streamseg.runtime.cpu import cpu_threads
 
 _PACKAGES = ("streamseg", "av", "numpy", "onnxruntime", "opencv-python-headless", "torch")
 

@@ -37,7 +37,7 @@ from streamseg.runtime.backends import torch as torch_backend
 from streamseg.runtime.backends.base import BackendUnavailableError, BuildConfig, Precision, Profile
 from streamseg.runtime.backends.onnxruntime import OnnxRuntimeEngine
 from streamseg.runtime.building.proof import proof_pictures
-from streamseg.runtime.engine import cpu_threads
+from streamseg.runtime.cpu import cpu_threads
 from train.checkpoint import load_checkpoint
 from train.evaluation.predict import torch_labeller
 

@@ -35,7 +35,8 @@ from streamseg.run.job import Job
 from streamseg.run.pipeline import Pipeline, Stage
 from streamseg.run.stages import Downscale
 from streamseg.run.stats import RunClock
-from streamseg.runtime.engine import Engine, PrecisionName, cpu_threads, open_engine
+from streamseg.runtime.cpu import cpu_threads
+from streamseg.runtime.engine import Engine, PrecisionName, open_engine
 from streamseg.video.encoder import EncoderOptions
 from streamseg.video.file import FileSource
 from streamseg.video.output import OutputPath

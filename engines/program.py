@@ -25,7 +25,8 @@ from engines.export import (
 from engines.graph import DeployedNetwork
 from streamseg.models.modelfile import HEADER_KEY, SIZE_MULTIPLE, ModelHeader
 from streamseg.runtime.backends import torch as torch_backend
-from streamseg.runtime.engine import Engine, cpu_threads
+from streamseg.runtime.cpu import cpu_threads
+from streamseg.runtime.engine import Engine
 from train.checkpoint import load_checkpoint
 from train.data import open_dataset
 

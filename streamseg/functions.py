@@ -23,7 +23,8 @@ from streamseg.run.notices import Notices
 from streamseg.run.stats import RunClock, Stats
 from streamseg.runtime.building.request import Watcher
 from streamseg.runtime.choosing.choice import check_choice, choose_engine
-from streamseg.runtime.engine import BackendName, PrecisionName, cpu_threads
+from streamseg.runtime.cpu import coder_threads, cpu_threads
+from streamseg.runtime.engine import BackendName, PrecisionName
 from streamseg.video.encoder import EncoderOptions
 from streamseg.video.file import FileSource
 from streamseg.video.output import OutputPath
@@ -88,7 +89,9 @@ def segment_video(
     """
     clock = RunClock()
     check_choice(backend, precision)
-    encoder = EncoderOptions(codec=codec, crf=crf, preset=preset, threads=threads or 0)
+    encoder = EncoderOptions(
+        codec=codec, crf=crf, preset=preset, threads=threads or coder_threads()
+    )
     output = OutputPath.check(Path(dst), overwrite=overwrite, source=Path(src))
     draw = DrawOptions(mode=mode, alpha=alpha, classes=classes, legend=legend)
     with ExitStack() as stack:

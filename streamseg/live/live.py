@@ -21,6 +21,7 @@ from streamseg.run.notices import Notices
 from streamseg.run.stats import RunClock, Stats
 from streamseg.runtime.building.request import Watcher
 from streamseg.runtime.choosing.choice import check_choice, choose_engine, size_matters
+from streamseg.runtime.cpu import coder_threads
 from streamseg.runtime.engine import BackendName, PrecisionName
 from streamseg.video.encoder import EncoderOptions
 from streamseg.video.output import OutputPath
@@ -72,7 +73,9 @@ def segment_live(
         raise UsageError(f"duration must be above 0 seconds, got {duration_seconds}")
     check_choice(backend, precision)
     tune = "zerolatency" if codec in ("libx264", "libx265") else None
-    encoder = EncoderOptions(codec=codec, crf=crf, preset=preset, tune=tune, threads=threads or 0)
+    encoder = EncoderOptions(
+        codec=codec, crf=crf, preset=preset, tune=tune, threads=threads or coder_threads()
+    )
     output = None
     if dst is not None:
         output = OutputPath.check(

@@ -1,18 +1,45 @@
-"""What the processor calls itself and what it can do; every question may go unanswered."""
+"""What the processor is, what it can do, how much of it is ours; all may go unanswered."""
 
 from __future__ import annotations
 
 import ctypes
+import math
+import os
 import platform
 import subprocess
 import sys
 from functools import cache
 from pathlib import Path
 
+from streamseg.runtime.cgroup import cpu_quota
+
 _INTERESTING = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "avx512_bf16")
 _WINDOWS_AVX2 = 40
 """PF_AVX2_INSTRUCTIONS_AVAILABLE of winnt.h."""
 _ARM = ("asimddp", "i8mm", "sve", "bf16")
+
+
+def cpu_threads() -> int:
+    """Threads that pay here: the cores this process may run on, or fewer if it is rationed.
+
+    ``taskset`` and cpusets take cores away, ``docker --cpus`` takes time: of 64 threads on two
+    cores' time each waits most of every period, and the frames behind it.
+    """
+    cores = _cores()
+    quota = cpu_quota()
+    return cores if quota is None else max(1, min(cores, math.ceil(quota)))
+
+
+def coder_threads() -> int:
+    """Threads for coders that count the cores themselves: 0, unless they do not see a ration."""
+    threads = cpu_threads()
+    return threads if threads < _cores() else 0
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @cache

@@ -7,7 +7,6 @@ Shape legend: N batch, H height, W width (the network's input size, multiples of
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -86,13 +85,6 @@ def check_frames(frames_NHWC: NDArray[np.uint8]) -> None:
         )
     if shape[1] % SIZE_MULTIPLE or shape[2] % SIZE_MULTIPLE:
         raise ValueError(f"height and width must be multiples of 32, got {shape[1]}x{shape[2]}")
-
-
-def cpu_threads() -> int:
-    """Cores this process may run on (a container's or taskset's limit counts)."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def open_engine(

@@ -14,8 +14,8 @@ from streamseg.closing import ClosedAtExit
 from streamseg.errors import EngineError, ModelError
 from streamseg.models.modelfile import ModelHeader
 from streamseg.runtime.backends.base import BuildConfig, BuildProgress
-from streamseg.runtime.cpu import cpu_name
-from streamseg.runtime.engine import EngineSpec, check_frames, cpu_threads
+from streamseg.runtime.cpu import cpu_name, cpu_threads
+from streamseg.runtime.engine import EngineSpec, check_frames
 
 MAX_WORKERS = 16
 """Calls at the same time at most: each holds its own feature maps, some 60 MiB at 512x288."""

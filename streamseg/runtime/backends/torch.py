@@ -32,8 +32,8 @@ from streamseg.closing import ClosedAtExit
 from streamseg.errors import DeviceMemoryError, EngineError, ModelError
 from streamseg.models.modelfile import HEADER_KEY, ModelHeader
 from streamseg.runtime.backends.base import BackendUnavailableError, BuildConfig, BuildProgress
-from streamseg.runtime.cpu import cpu_features, cpu_name
-from streamseg.runtime.engine import EngineSpec, check_frames, cpu_threads
+from streamseg.runtime.cpu import cpu_features, cpu_name, cpu_threads
+from streamseg.runtime.engine import EngineSpec, check_frames
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -27,7 +27,8 @@ from streamseg.runtime.building.proof import (
 from streamseg.runtime.building.request import BuildRequest, Watcher
 from streamseg.runtime.building.timing import Runner, Speed, time_engines
 from streamseg.runtime.cache.enginekey import EngineKey
-from streamseg.runtime.engine import Engine, cpu_threads
+from streamseg.runtime.cpu import cpu_threads
+from streamseg.runtime.engine import Engine
 
 _TIMED = 16
 """Labelled pictures to time engines on: as many as the largest usual batch."""
