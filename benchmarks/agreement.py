@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.machine import print_result
-from streamseg.runtime.engine import open_engine
+from streamseg.runtime.open import open_engine
 from train.data.files import read_picture
 from train.distil.cache import SoftCache
 from train.distil.config import DistilConfig

@@ -26,7 +26,7 @@ from streamseg.models.modelfile import HEADER_KEY, ModelHeader, find_model
 from streamseg.models.palette import Palette
 from streamseg.run.netsize import parse_frame_size
 from streamseg.runtime.choosing.companion import companion_path
-from streamseg.runtime.precision import convert
+from streamseg.runtime.precision.convert import convert
 from train.models import ModelSpec, build_model
 
 SHIPPED = ("mbv2", "mbv2-voc")

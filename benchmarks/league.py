@@ -32,7 +32,8 @@ from engines.errors import EngineBuildError
 from engines.export import ExportConfig, export
 from streamseg.errors import StreamsegError
 from streamseg.run.netsize import parse_frame_size
-from streamseg.runtime.engine import Engine, open_engine
+from streamseg.runtime.engine import Engine
+from streamseg.runtime.open import open_engine
 from train.errors import TrainError
 from train.report.build import Request, build_report
 from train.report.cost import Latencies

@@ -29,11 +29,11 @@ from streamseg.run.netsize import parse_frame_size
 from streamseg.runtime.backends.onnxruntime import OnnxRuntimeEngine
 from streamseg.runtime.choosing.companion import companion_path
 from streamseg.runtime.engine import Engine
-from streamseg.runtime.precision import Scheme, convert
 from streamseg.runtime.precision.bias import FRAMES, correct_biases
 from streamseg.runtime.precision.calibration import calibration_frames
+from streamseg.runtime.precision.convert import convert
 from streamseg.runtime.precision.graph import load_fp32, write_model
-from streamseg.runtime.precision.int8 import quantisable, quantise
+from streamseg.runtime.precision.int8 import Scheme, quantisable, quantise
 from streamseg.runtime.precision.ranges import Method, observe
 from train.data import open_dataset
 from train.evaluation.predict import to_network, to_picture

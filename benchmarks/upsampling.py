@@ -23,8 +23,8 @@ from benchmarks.machine import median, print_result
 from benchmarks.precision import Contender, contender, measure
 from engines.export import ExportConfig, export
 from streamseg.run.netsize import parse_frame_size
-from streamseg.runtime.precision import convert
 from streamseg.runtime.precision.calibration import calibration_frames
+from streamseg.runtime.precision.convert import convert
 
 STRIDES = {1: "every pixel", 2: "every second pixel", 4: "every fourth pixel"}
 

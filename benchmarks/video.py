@@ -33,13 +33,14 @@ import streamseg
 from benchmarks.machine import median, print_result
 from streamseg.run.job import Job
 from streamseg.run.pipeline import Pipeline, Stage
-from streamseg.run.stages import Downscale
 from streamseg.run.stats import RunClock
 from streamseg.runtime.cpu import cpu_threads
-from streamseg.runtime.engine import Engine, PrecisionName, open_engine
+from streamseg.runtime.engine import Engine, PrecisionName
+from streamseg.runtime.open import open_engine
 from streamseg.video.encoder import EncoderOptions
 from streamseg.video.file import FileSource
 from streamseg.video.output import OutputPath
+from streamseg.video.scaling import Downscale
 from streamseg.video.source import Item
 from streamseg.video.writer import VideoWriter
 

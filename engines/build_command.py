@@ -11,11 +11,11 @@ import click
 
 from engines.console import FILE, one_sentence
 from engines.errors import EngineBuildError
-from streamseg import __version__
 from streamseg.models.modelfile import ModelHeader, builtin_models, find_model, read_header
 from streamseg.runtime.backends.base import BuildConfig, Precision, Profile
 from streamseg.runtime.cache.enginefile import EngineHeader
 from streamseg.runtime.cache.enginekey import EngineKey, file_sha256
+from streamseg.version import __version__
 
 
 @click.command("build")

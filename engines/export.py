@@ -23,9 +23,10 @@ from torch.export import Dim
 
 from engines.errors import EngineBuildError
 from engines.graph import DeployedNetwork
-from streamseg import __version__
 from streamseg.models.modelfile import HEADER_KEY, SIZE_MULTIPLE, ModelHeader
-from streamseg.runtime.engine import Engine, open_engine
+from streamseg.runtime.engine import Engine
+from streamseg.runtime.open import open_engine
+from streamseg.version import __version__
 from train.checkpoint import Checkpoint, load_checkpoint
 from train.data import SegmentationData, open_dataset
 from train.evaluation.predict import evaluate

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from engines.errors import EngineBuildError
 from streamseg.models.modelfile import HEADER_KEY, ModelHeader, read_header
 from streamseg.runtime.choosing.companion import companion_path
-from streamseg.runtime.engine import Engine, open_engine
-from streamseg.runtime.precision import convert
+from streamseg.runtime.engine import Engine
+from streamseg.runtime.open import open_engine
 from streamseg.runtime.precision.calibration import calibration_frames
+from streamseg.runtime.precision.convert import convert
 from train.data import IGNORE, LAYOUTS, open_dataset
 from train.data.files import PICTURE_SUFFIXES, read_picture
 from train.evaluation.predict import to_network, to_picture

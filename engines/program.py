@@ -25,6 +25,7 @@ from engines.export import (
 from engines.graph import DeployedNetwork
 from streamseg.models.modelfile import HEADER_KEY, SIZE_MULTIPLE, ModelHeader
 from streamseg.runtime.backends import torch as torch_backend
+from streamseg.runtime.backends.torch_program import read_program_header
 from streamseg.runtime.cpu import cpu_threads
 from streamseg.runtime.engine import Engine
 from train.checkpoint import load_checkpoint
@@ -122,7 +123,7 @@ def open_program(path: Path, *, threads: int | None = None) -> Engine:
         ModelError: no program of ours.
         EngineError: torch cannot load it.
     """
-    header = torch_backend.read_program_header(path)
+    header = read_program_header(path)
     return torch_backend.load(
         path.read_bytes(), header, path, threads=threads or cpu_threads(), low_latency=True
     )

@@ -17,7 +17,8 @@ from engines.errors import EngineBuildError
 from engines.export import sha256
 from engines.program import SUFFIX, open_program
 from streamseg.models.modelfile import ModelHeader
-from streamseg.runtime.engine import Engine, open_engine
+from streamseg.runtime.engine import Engine
+from streamseg.runtime.open import open_engine
 from train.checkpoint import load_checkpoint
 from train.data import open_dataset
 from train.evaluation.predict import to_network, to_picture, torch_labeller

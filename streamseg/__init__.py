@@ -13,6 +13,8 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from streamseg.version import __version__
+
 # ONNX Runtime's official builds report to their makers unless told otherwise before they are
 # loaded, under an identifier that they keep in the user's home. Whoever wants that sets it to 0.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -30,10 +32,9 @@ if TYPE_CHECKING:
     from streamseg.live.live import segment_live
     from streamseg.models.palette import Palette
     from streamseg.run.stats import StageStats, Stats
-    from streamseg.runtime.engine import Engine, EngineSpec, open_engine
+    from streamseg.runtime.engine import Engine, EngineSpec
+    from streamseg.runtime.open import open_engine
     from streamseg.sample import write_sample
-
-__version__ = "0.1.0"
 
 __all__ = [
     "Engine",
@@ -60,7 +61,7 @@ __all__ = [
 _HOMES = {
     "Engine": "runtime.engine",
     "EngineSpec": "runtime.engine",
-    "open_engine": "runtime.engine",
+    "open_engine": "runtime.open",
     "EngineError": "errors",
     "ModelError": "errors",
     "OutputError": "errors",

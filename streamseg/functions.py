@@ -61,7 +61,7 @@ def segment_video(
         src: video file.
         dst: ``.mp4``, ``.mov`` or ``.mkv`` to write.
         model: name of a built-in model or path of a model file.
-        backend: see `streamseg.runtime.engine.open_engine`, with `precision` and `build`.
+        backend: see `streamseg.runtime.open.open_engine`, with `precision` and `build`.
         precision: of the engine; None takes the best one that is there.
         build: build an engine now if that is worth it; False only takes what is there.
         size: what the network sees: ``"512x288"``, a short side, or None to choose from the

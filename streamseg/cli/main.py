@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from streamseg import __version__
 from streamseg.cli.engines import COMMANDS
 from streamseg.errors import StreamsegError
+from streamseg.version import __version__
 
 if TYPE_CHECKING:
     from streamseg.cli.report import ProgressView

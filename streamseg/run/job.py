@@ -16,11 +16,12 @@ from streamseg.drawing.yuv import LAYOUTS, is_rgb_format, rgb_target, seconds
 from streamseg.errors import SourceError
 from streamseg.run.netsize import choose_size, parse_size
 from streamseg.run.pipeline import Pipeline, Stage
-from streamseg.run.stages import Downscale, compose_stage, infer_stage
+from streamseg.run.stages import compose_stage, infer_stage
 from streamseg.run.stats import RunClock, Stats
 from streamseg.runtime.engine import Engine
 from streamseg.video.encoder import EncoderOptions, encoder_format
 from streamseg.video.output import OutputPath
+from streamseg.video.scaling import Downscale
 from streamseg.video.source import Item, Source, SourceInfo
 from streamseg.video.writer import VideoWriter
 

@@ -14,7 +14,7 @@ from engines.export import ExportConfig, check_output, export, store_as_float16
 from streamseg import __version__
 from streamseg.models.modelfile import read_header
 from streamseg.models.palette import CAMVID
-from streamseg.runtime.engine import open_engine
+from streamseg.runtime.open import open_engine
 from tests.train.drawn import draw_street
 from train.checkpoint import load_checkpoint
 from train.errors import TrainError

@@ -13,7 +13,7 @@ from engines import int8
 from engines.__main__ import main
 from streamseg.models.modelfile import read_header
 from streamseg.runtime.choosing.companion import companion_path, find_companion
-from streamseg.runtime.engine import open_engine
+from streamseg.runtime.open import open_engine
 
 
 def run(*arguments: str | Path) -> Result:

@@ -19,7 +19,7 @@ from engines.errors import EngineBuildError
 from engines.program import check_outputs, open_program
 from streamseg.errors import EngineError, ModelError
 from streamseg.models.modelfile import read_header
-from streamseg.runtime.backends.torch import read_program_header
+from streamseg.runtime.backends.torch_program import read_program_header
 from streamseg.runtime.engine import Engine
 from tests.train.drawn import draw_street
 from train.checkpoint import load_checkpoint
@@ -48,7 +48,7 @@ def test_program_and_model_file_say_the_same_of_themselves(
 def test_a_header_is_read_without_torch(program_file: Path) -> None:
     code = (
         "import sys; from pathlib import Path; "
-        "from streamseg.runtime.backends.torch import read_program_header; "
+        "from streamseg.runtime.backends.torch_program import read_program_header; "
         f"print(read_program_header(Path({str(program_file)!r})).name, 'torch' in sys.modules)"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

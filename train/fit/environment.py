@@ -9,7 +9,7 @@ from typing import Any
 import torch
 import torchvision
 
-from streamseg import __version__
+from streamseg.version import __version__
 from train.fit.distributed import World
 
 

@@ -12,12 +12,10 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 import platform
 import queue
 import sys
 import threading
-import warnings
 import zipfile
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
@@ -29,9 +27,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamseg.closing import ClosedAtExit
-from streamseg.errors import DeviceMemoryError, EngineError, ModelError
-from streamseg.models.modelfile import HEADER_KEY, ModelHeader
+from streamseg.errors import DeviceMemoryError, EngineError
+from streamseg.models.modelfile import ModelHeader
 from streamseg.runtime.backends.base import BackendUnavailableError, BuildConfig, BuildProgress
+from streamseg.runtime.backends.torch_program import (
+    BUILD_KEY,
+    PROGRAM_SUFFIX,
+    archive_member,
+    quiet,
+)
 from streamseg.runtime.cpu import cpu_features, cpu_name, cpu_threads
 from streamseg.runtime.engine import EngineSpec, check_frames
 
@@ -40,9 +44,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-BUILD_KEY = "streamseg_build"
-"""What a payload was built with: a JSON text in its metadata."""
-PROGRAM_SUFFIX = ".pt2"
 MAX_WORKERS = 16
 """Calls at the same time on the CPU: each holds its own feature maps."""
 CUDA_LANES = 2
@@ -121,27 +122,6 @@ def import_torch() -> ModuleType:
             "pip install --force-reinstall torch"
         ) from error
     return torch
-
-
-def read_program_header(path: Path) -> ModelHeader:
-    """The header of a program (``.pt2``), read without torch.
-
-    Raises:
-        ModelError: unreadable, no program, or one that streamseg did not export.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            text = _member(archive, f"/extra/{HEADER_KEY}")
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
-    except (zipfile.BadZipFile, UnicodeDecodeError) as error:
-        raise ModelError(f"{path}: not a torch.export program, or a truncated one") from error
-    if text is None:
-        raise ModelError(
-            f"{path}: a torch archive without a streamseg header; make one with "
-            "'python -m engines export --format pt2'"
-        )
-    return ModelHeader.from_json(text, path)
 
 
 class TorchEngine(ClosedAtExit):
@@ -313,22 +293,15 @@ def _contents(payload: bytes, path: Path) -> tuple[bool, dict[str, Any]]:
         with zipfile.ZipFile(io.BytesIO(payload)) as archive:
             compiled = any("/data/aotinductor/" in name for name in archive.namelist())
             if compiled:
-                text = _member(archive, "wrapper_metadata.json")
+                text = archive_member(archive, "wrapper_metadata.json")
                 text = json.loads(text or "{}").get(BUILD_KEY)
             else:
-                text = _member(archive, f"/extra/{BUILD_KEY}")
+                text = archive_member(archive, f"/extra/{BUILD_KEY}")
             return compiled, json.loads(text) if text else {}
     except (zipfile.BadZipFile, ValueError) as error:
         raise EngineError(
             f"{path}: not an engine that streamseg built with torch ({error}); build it again"
         ) from error
-
-
-def _member(archive: zipfile.ZipFile, suffix: str) -> str | None:
-    for name in archive.namelist():
-        if name.endswith(suffix):
-            return archive.read(name).decode()
-    return None
 
 
 def _open(torch: ModuleType, payload: bytes, compiled: bool, workers: int) -> Network:
@@ -341,19 +314,6 @@ def _open(torch: ModuleType, payload: bytes, compiled: bool, workers: int) -> Ne
 
         package: Network = load_package(file, run_single_threaded=False, num_runners=workers)
         return package
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Torch's advice to its own developers says nothing to ours."""
-    previous = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(previous)
 
 
 @contextmanager

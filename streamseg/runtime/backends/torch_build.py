@@ -26,7 +26,12 @@ from streamseg.runtime.backends.base import (
     BuildProgress,
     Profile,
 )
-from streamseg.runtime.backends.torch import BUILD_KEY, PROGRAM_SUFFIX, quiet, read_program_header
+from streamseg.runtime.backends.torch_program import (
+    BUILD_KEY,
+    PROGRAM_SUFFIX,
+    quiet,
+    read_program_header,
+)
 from streamseg.runtime.cpu import cpu_features
 
 EXPORT = "'python -m engines export CHECKPOINT -o {} --format both'"

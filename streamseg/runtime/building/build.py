@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from streamseg import __version__
 from streamseg.errors import EngineError, EngineFileError, is_out_of_memory
 from streamseg.runtime.backends.base import BuildConfig
 from streamseg.runtime.backends.names import Machine, find_backend
@@ -35,6 +34,7 @@ from streamseg.runtime.cache.enginefile import EngineHeader
 from streamseg.runtime.cache.enginekey import EngineKey, file_sha256
 from streamseg.runtime.cache.folder import EngineCache
 from streamseg.runtime.engine import Engine
+from streamseg.version import __version__
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -103,7 +103,7 @@ def graph_of(
     phase = f"making the {precision} graph"
     watcher.progress(phase, 0, 1)
     try:
-        from streamseg.runtime.precision import convert
+        from streamseg.runtime.precision.convert import convert
 
         with tempfile.TemporaryDirectory(prefix=".", dir=cache.graphs.folder) as scratch:
             made = convert(

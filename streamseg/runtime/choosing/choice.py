@@ -28,7 +28,7 @@ def choose_engine(
     build: bool = True,
     watcher: Watcher | None = None,
 ) -> Chosen:
-    """Find a model and open the engine for it; see `streamseg.runtime.engine.open_engine`.
+    """Find a model and open the engine for it; see `streamseg.runtime.open.open_engine`.
 
     Raises:
         StreamsegError: see there.

@@ -16,9 +16,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from streamseg.runtime.precision import Scheme
 from streamseg.runtime.precision.graph import consumers, cpu_session, initializers, only_what_makes
-from streamseg.runtime.precision.int8 import quantise
+from streamseg.runtime.precision.int8 import Scheme, quantise
 from streamseg.runtime.precision.ranges import Range
 
 FRAMES = 12

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from streamseg.errors import SourceError, UsageError
 from streamseg.models.modelfile import SIZE_MULTIPLE
-from streamseg.run.stages import Downscale
 from streamseg.video.file import FileSource
+from streamseg.video.scaling import Downscale
 
 _SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 

@@ -9,13 +9,13 @@ matrices, the first layers and the last (see `quantisable`).
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import Literal, TypeAlias
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from streamseg.runtime.precision import Scheme
 from streamseg.runtime.precision.graph import (
     constant,
     consumers,
@@ -25,6 +25,15 @@ from streamseg.runtime.precision.graph import (
     replace_nodes,
 )
 from streamseg.runtime.precision.ranges import Range
+
+Scheme: TypeAlias = Literal["portable", "cpu"]
+"""How int8 numbers stand for values.
+
+``portable``: int8 with zero-points 0, which TensorRT demands. ONNX Runtime runs it, but a ReLU is
+then a step of its own between two conversions, which costs more than int8 wins.
+``cpu``: uint8 activations with zero-points, for ONNX Runtime. ReLU is where the numbers end, so
+that it costs nothing, and all 8 bits are used.
+"""
 
 STEM = 3
 """Convolutions at the start that stay in fp32. The first two layers of an inverted residual work on

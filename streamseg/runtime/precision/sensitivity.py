@@ -25,10 +25,9 @@ from rich.table import Table
 
 from streamseg.errors import StreamsegError, UsageError
 from streamseg.models.modelfile import find_model, read_header
-from streamseg.runtime.precision import Scheme
 from streamseg.runtime.precision.calibration import calibration_frames
 from streamseg.runtime.precision.graph import cpu_session, load_fp32
-from streamseg.runtime.precision.int8 import quantisable, quantise
+from streamseg.runtime.precision.int8 import Scheme, quantisable, quantise
 from streamseg.runtime.precision.ranges import Method, Range, observe
 
 Trial: TypeAlias = Literal["alone", "left_out"]

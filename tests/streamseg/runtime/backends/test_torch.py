@@ -18,7 +18,8 @@ from streamseg.models.modelfile import ModelHeader
 from streamseg.runtime.backends import torch as torch_backend
 from streamseg.runtime.backends import torch_build
 from streamseg.runtime.backends.base import BackendUnavailableError, BuildConfig, Profile
-from streamseg.runtime.backends.torch import TorchEngine, load, read_program_header
+from streamseg.runtime.backends.torch import TorchEngine, load
+from streamseg.runtime.backends.torch_program import read_program_header
 from tests.streamseg.fakes import toy_header
 from tests.streamseg.runtime.backends.toy_program import Toy, write_program
 

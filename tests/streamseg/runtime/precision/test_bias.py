@@ -10,10 +10,9 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from streamseg.runtime.precision import Scheme
 from streamseg.runtime.precision.bias import _means, correct_biases, linear_layers
 from streamseg.runtime.precision.graph import initializers, load_fp32, only_what_makes
-from streamseg.runtime.precision.int8 import quantisable, quantise
+from streamseg.runtime.precision.int8 import Scheme, quantisable, quantise
 from streamseg.runtime.precision.ranges import Range, observe
 from tests.streamseg.runtime.precision.small import pictures
 

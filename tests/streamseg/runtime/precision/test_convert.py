@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from streamseg.errors import ModelError, UsageError
 from streamseg.models.modelfile import read_header
-from streamseg.runtime.precision import convert
+from streamseg.runtime.precision.convert import convert
 from streamseg.runtime.precision.graph import NOTE_KEY, load_fp32, read_note
 from tests.streamseg.runtime.precision.small import labels_of, pictures
 

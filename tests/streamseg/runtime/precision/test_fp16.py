@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
-from streamseg.runtime.precision import convert
+from streamseg.runtime.precision.convert import convert
 from streamseg.runtime.precision.graph import load_fp32
 from tests.streamseg.runtime.precision.small import labels_of, pictures
 

@@ -12,9 +12,9 @@ from onnx import TensorProto, numpy_helper
 
 from streamseg.models.modelfile import read_header
 from streamseg.runtime.backends.onnxruntime import OnnxRuntimeEngine
-from streamseg.runtime.precision import Scheme, convert
+from streamseg.runtime.precision.convert import convert
 from streamseg.runtime.precision.graph import load_fp32
-from streamseg.runtime.precision.int8 import _largest, quantisable, quantise
+from streamseg.runtime.precision.int8 import Scheme, _largest, quantisable, quantise
 from streamseg.runtime.precision.ranges import observe
 from tests.streamseg.runtime.precision.small import labels_of, optimised_kinds, pictures
 

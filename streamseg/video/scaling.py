@@ -1,0 +1,55 @@
+"""Frames to what a network sees: small, RGB, upright. Knows nothing about engines."""
+
+from __future__ import annotations
+
+import numpy as np
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+from numpy.typing import NDArray
+
+from streamseg.drawing.yuv import EXACT, FULL, ColourSpec
+from streamseg.video.source import Item
+
+SHRINK = 0x20 | EXACT
+"""SWS_AREA averages when it shrinks: bilinear would skip pixels of a large frame."""
+
+
+class Downscale:
+    """Frames to RGB at the network's size: one swscale pass, upright.
+
+    Args:
+        net_size: width and height the network sees.
+        rotation: degrees counter-clockwise by which a player turns the frames.
+    """
+
+    def __init__(self, net_size: tuple[int, int], rotation: int = 0) -> None:
+        self._quarter_turns = rotation // 90
+        width, height = net_size
+        self._size = (height, width) if self._quarter_turns % 2 else (width, height)
+        self._reformatter = VideoReformatter()
+
+    def __call__(self, items: list[Item]) -> list[Item]:
+        """Fill in `small_HWC`."""
+        for item in items:
+            item.small_HWC = self._shrink(item.frame)
+        return items
+
+    def _shrink(self, frame: VideoFrame) -> NDArray[np.uint8]:
+        colour = ColourSpec.of(frame)
+        is_rgb = frame.format.is_rgb or frame.format.has_palette
+        small = self._reformatter.reformat(
+            frame,
+            width=self._size[0],
+            height=self._size[1],
+            format="rgb24",
+            src_colorspace=colour.sws_colorspace,
+            src_color_range=FULL if is_rgb else colour.av_range,
+            dst_color_range=FULL,
+            interpolation=SHRINK,
+            threads=1,
+        )
+        plane = small.planes[0]
+        rows = np.frombuffer(memoryview(plane), np.uint8)[: plane.line_size * small.height]
+        rgb = rows.reshape(small.height, plane.line_size)[:, : small.width * 3]
+        rgb = rgb.reshape(small.height, small.width, 3)
+        return np.rot90(rgb, self._quarter_turns) if self._quarter_turns else rgb
