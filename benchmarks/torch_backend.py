@@ -158,7 +158,7 @@ def measure(found: list[Contender], frames_NHWC: NDArray[np.uint8], rounds: int)
 @click.option(
     "--pictures",
     type=click.Path(exists=True, path_type=Path),
-    help="Folder or video [default: drawn].",
+    help="Folder or video [default: the sample clip].",
 )
 @click.option("--size", "size_text", default="512x288", show_default=True)
 @click.option("--threads", default=None, type=int, help="[default: all cores]")

@@ -28,13 +28,12 @@ if TYPE_CHECKING:
         StreamsegError,
         UsageError,
     )
-    from streamseg.functions import label_frames, segment_video
+    from streamseg.functions import label_frames, segment_video, write_sample
     from streamseg.live.live import segment_live
     from streamseg.models.palette import Palette
     from streamseg.run.stats import StageStats, Stats
     from streamseg.runtime.engine import Engine, EngineSpec
     from streamseg.runtime.open import open_engine
-    from streamseg.sample import write_sample
 
 __all__ = [
     "Engine",
@@ -70,9 +69,9 @@ _HOMES = {
     "UsageError": "errors",
     "segment_live": "live.live",
     "Palette": "models.palette",
-    "write_sample": "sample",
     "label_frames": "functions",
     "segment_video": "functions",
+    "write_sample": "functions",
     "StageStats": "run.stats",
     "Stats": "run.stats",
 }

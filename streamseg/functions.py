@@ -1,4 +1,4 @@
-"""Segments a video file. The Python API.
+"""Segments a video file, and hands out one to try things on. The Python API.
 
 stats = segment_video("in.mp4", "out.mp4", model="mbv2")
 for frame, labels in label_frames("in.mp4"):
@@ -7,6 +7,7 @@ for frame, labels in label_frames("in.mp4"):
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -17,6 +18,7 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from streamseg.drawing.composite import Mode
+from streamseg.errors import UsageError
 from streamseg.models.modelfile import find_model, read_header
 from streamseg.run.job import DrawOptions, Job, OnProgress, Size, network_size
 from streamseg.run.notices import Notices
@@ -25,9 +27,10 @@ from streamseg.runtime.building.request import Watcher
 from streamseg.runtime.choosing.choice import check_choice, choose_engine
 from streamseg.runtime.cpu import coder_threads, cpu_threads
 from streamseg.runtime.engine import BackendName, PrecisionName
+from streamseg.sample import street_clip
 from streamseg.video.encoder import EncoderOptions
 from streamseg.video.file import FileSource
-from streamseg.video.output import OutputPath
+from streamseg.video.output import OutputPath, cannot_write
 
 
 def segment_video(
@@ -162,6 +165,26 @@ def label_frames(
             if full_size:
                 labels = stretch(labels, item.frame.width, item.frame.height)
             yield item.frame, labels
+
+
+def write_sample(path: str | Path, *, overwrite: bool = False) -> None:
+    """Copy the sample clip to `path`, under a temporary name until it is complete.
+
+    Raises:
+        UsageError, OutputError: as `streamseg.video.output.OutputPath.check`; another kind of file
+            than MP4; or the disk is full.
+    """
+    place = OutputPath.check(Path(path), overwrite=overwrite)
+    if place.muxer != "mp4":
+        raise UsageError(f"{path}: the sample clip is an MP4; give a name that ends in .mp4")
+    try:
+        shutil.copyfile(street_clip(), place.partial)
+        place.publish()
+    except OSError as error:
+        raise cannot_write(place, error) from error
+    finally:
+        # After the rename there is none; after any failure, an interrupt too, half a file.
+        place.discard()
 
 
 def stretch(labels_HW: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:

@@ -33,10 +33,13 @@ def test_wheel_ships_streamseg_alone(wheel_names: list[str]) -> None:
     assert {room for room in rooms if not room.endswith(".dist-info")} == {"streamseg"}
 
 
-def test_wheel_ships_every_module_the_model_and_the_type_marker(wheel_names: list[str]) -> None:
+def test_wheel_ships_every_module_the_model_the_clip_and_the_type_marker(
+    wheel_names: list[str],
+) -> None:
     ours = [p for p in (ROOT / "streamseg").rglob("*.py") if "__pycache__" not in p.parts]
     wanted = {str(p.relative_to(ROOT)) for p in ours}
     wanted |= {"streamseg/models/mbv2.onnx", "streamseg/py.typed"}
+    wanted |= {"streamseg/sample/street.mp4", "streamseg/sample/LICENSE-street.txt"}
     assert wanted <= set(wheel_names)
 
 

@@ -47,8 +47,12 @@ _SOURCE = click.Path(path_type=Path, exists=True)
     help="TensorRT: GPUs the engine also runs on, slower.",
 )
 @click.option("--version-compat", is_flag=True, help="TensorRT: also for later minor versions.")
-@click.option("--calibration", type=_SOURCE, help="Folder or video for int8 [default: drawn].")
-@click.option("--pictures", type=_SOURCE, help="Folder or video to prove it on [default: drawn].")
+@click.option(
+    "--calibration", type=_SOURCE, help="Folder or video for int8 [default: the sample clip]."
+)
+@click.option(
+    "--pictures", type=_SOURCE, help="Folder or video to prove it on [default: the sample clip]."
+)
 @click.option("--data", type=_FOLDER, help="Labelled pictures: DIR/val and DIR/valannot.")
 @click.option(
     "--max-drop", type=float, metavar="POINTS", help="Refuse a larger loss of mIoU; wants --data."

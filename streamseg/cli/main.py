@@ -258,42 +258,26 @@ def webcam(
 
 @main.command()
 @click.argument("path", metavar="OUT", type=click.Path(path_type=Path))
-@click.option("--seconds", type=_Number(0.04, 86_400), default=5.0, show_default=True)
-@click.option("--size", default="960x540", show_default=True, metavar="WxH")
-@click.option(
-    "--seed", type=int, default=0, show_default=True, help="Another seed, another street."
-)
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 @click.option("--quiet", is_flag=True, help="Print errors only.")
 @debug_option
-def sample(path: Path, seconds: float, size: str, seed: int, overwrite: bool, quiet: bool) -> None:
-    """Draw a short street scene with sound into OUT: a clip to try things on."""
-    from streamseg.run.netsize import parse_frame_size
-    from streamseg.sample import SampleSpec, write_sample
+def sample(path: Path, overwrite: bool, quiet: bool) -> None:
+    """Copy a short street clip to OUT (.mp4): a clip to try things on."""
+    from streamseg.functions import write_sample
+    from streamseg.video.file import FileSource
 
-    width, height = parse_frame_size(size)
-    spec = SampleSpec(width=width, height=height, frames=max(1, round(seconds * 25)), seed=seed)
-    with click.progressbar(
-        length=spec.frames, label="drawing", file=sys.stderr, hidden=quiet or not _is_terminal()
-    ) as bar:
-        write_sample(
-            path,
-            spec=spec,
-            overwrite=overwrite,
-            progress=lambda done, _: bar.update(done - bar.pos),
-        )
+    write_sample(path, overwrite=overwrite)
     if not quiet:
-        click.echo(f"{path}: {spec.frames} frames, {width}x{height}, {spec.frames / 25:g} s")
+        with FileSource(path, copy_audio=False) as clip:
+            frames, info = clip.info.frames_expected or 0, clip.info
+        seconds = float(frames / info.rate)
+        click.echo(f"{path}: {frames} frames, {info.width}x{info.height}, {seconds:g} s")
 
 
 def _watcher(view: ProgressView) -> Watcher:
     from streamseg.runtime.building.request import Watcher
 
     return Watcher(notice=view.notice, progress=view.building)
-
-
-def _is_terminal() -> bool:
-    return sys.stderr.isatty()
 
 
 def _names(text: str | None) -> list[str] | None:

@@ -25,12 +25,10 @@ from streamseg.runtime.building.labelled import (
 )
 from streamseg.runtime.building.timing import Speed
 from streamseg.runtime.engine import Engine
+from streamseg.sample import street_clip
 
-_DRAWN = 8
-_DRAWN_EVERY = 70
-"""Frames between two pictures: the car has moved on by 22 metres."""
-CALIBRATION_START = 35
-"""First drawn frame to calibrate with: none of those is a proof's."""
+_SAMPLE_PICTURES = 8
+"""Of the sample clip, for a proof; as many others to calibrate with, in turns."""
 _PICTURES = 32
 """Of a folder or a video, spread over it."""
 
@@ -92,42 +90,30 @@ class Proof:
 
 
 @cache
-def drawn_pictures(size: tuple[int, int], *, start: int = 0) -> NDArray[np.uint8]:
-    """Street pictures uint8 ``[8, H, W, 3]``, always the same; not to be written to.
+def sample_pictures(size: tuple[int, int], *, calibrating: bool = False) -> NDArray[np.uint8]:
+    """Frames uint8 ``[8, H, W, 3]`` of the sample clip, always the same; not to be written to.
 
     Args:
-        size: width and height.
-        start: number of the first frame; 0 for proofs, others to calibrate with.
+        size: width and height, multiples of 32.
+        calibrating: frames to calibrate with, none of which is a proof's.
 
     Raises:
-        UsageError: a size that no street is drawn at.
+        UsageError: an impossible size.
     """
-    from streamseg.sample import SampleSpec, StreetScene
-    from streamseg.sample.spec import MAX_SIDE
+    from streamseg.runtime.precision.calibration import calibration_frames
 
-    width, height = size
-    if max(size) > MAX_SIDE:
-        raise UsageError(
-            f"no street is drawn at {width}x{height}, {MAX_SIDE} pixels a side are the most: give "
-            "pictures of your own, or a smaller --size"
-        )
-    # A street is drawn at 64 pixels at least; networks take 32.
-    scene = StreetScene(SampleSpec(width=max(width, 64), height=max(height, 64)))
-    drawn = []
-    for index in range(_DRAWN):
-        rgb, _ = scene.frame(start + _DRAWN_EVERY * index)
-        drawn.append(rgb if rgb.shape[:2] == (height, width) else cv2.resize(rgb, size))
-    return np.stack(drawn).astype(np.uint8)
+    frames = list(calibration_frames(street_clip(), size=size, count=2 * _SAMPLE_PICTURES))
+    return np.concatenate(frames[int(calibrating) :: 2])
 
 
 def proof_pictures(source: Path | None, size: tuple[int, int]) -> tuple[NDArray[np.uint8], str]:
-    """Pictures ``[N, H, W, 3]`` of a folder or a video (drawn ones for None), and what they are.
+    """Pictures ``[N, H, W, 3]`` of a folder or a video (None: the sample clip), and what they are.
 
     Raises:
         UsageError, SourceError: nothing there that can be read.
     """
     if source is None:
-        return drawn_pictures(size), f"{_DRAWN} drawn street pictures"
+        return sample_pictures(size), f"{_SAMPLE_PICTURES} pictures of the sample clip"
     from streamseg.runtime.precision.calibration import calibration_frames
 
     frames = np.concatenate(list(calibration_frames(source, size=size, count=_PICTURES)))

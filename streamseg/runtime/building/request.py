@@ -17,7 +17,7 @@ from streamseg.errors import EngineError, UsageError
 from streamseg.models.modelfile import ModelHeader
 from streamseg.runtime.backends.base import BackendUnavailableError, BuildConfig, BuildProgress
 from streamseg.runtime.building.gate import MIN_AGREEMENT
-from streamseg.runtime.building.proof import CALIBRATION_START, drawn_pictures
+from streamseg.runtime.building.proof import sample_pictures
 from streamseg.runtime.cache.enginekey import EngineKey
 from streamseg.runtime.cache.folder import EngineCache
 
@@ -35,11 +35,11 @@ class BuildRequest:
     exclude: tuple[str, ...] = ()
     """Nodes to leave in fp32."""
     calibration: Path | None = None
-    """Folder or video with pictures for int8; None draws street pictures."""
+    """Folder or video with pictures for int8; None takes the sample clip."""
     calibration_sha256: str | None = None
     """Of the pictures of an earlier build whose graph is kept: int8 without pictures."""
     pictures: Path | None = None
-    """Folder or video to compare labels on; None draws street pictures."""
+    """Folder or video to compare labels on; None takes the sample clip."""
     data: Path | None = None
     """Labelled pictures in SegNet's layout; they replace `pictures`."""
     min_agreement: float = MIN_AGREEMENT
@@ -69,7 +69,7 @@ def calibration_frames_of(request: BuildRequest) -> NDArray[np.uint8] | None:
         return None
     size = request.config.profile.opt_size
     if request.calibration is None:
-        return drawn_pictures(size, start=CALIBRATION_START)
+        return sample_pictures(size, calibrating=True)
     from streamseg.runtime.precision.calibration import calibration_frames
 
     frames = calibration_frames(request.calibration, size=size, count=CALIBRATION_PICTURES)

@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from streamseg.cli.main import main
+from streamseg.sample import street_clip
 from tests.streamseg.clips import Clip, read_times, write_sound
 from tests.streamseg.conftest import REPOSITORY, Cli
 
@@ -86,6 +87,8 @@ BAD = [
     (2, "video in.mp4 out.mp4 --json folder", "folder: is a folder"),
     (2, "webcam --source in.mp4", "add --realtime"),
     (2, "webcam --source nonsense", "neither a camera nor an address"),
+    (2, "sample there.mp4", "there.mp4: already exists; use --overwrite"),
+    (2, "sample out.mkv", "out.mkv: the sample clip is an MP4"),
     (2, "nonsense", "No such command 'nonsense'"),
 ]
 
@@ -210,9 +213,8 @@ def test_nobody_needs_standard_output(
 @pytest.mark.parametrize(
     "line",
     [
-        "sample s.mp4 --seconds nan",
-        "sample s.mp4 --seconds inf",
         "webcam --duration nan",
+        "webcam --duration inf",
         "video in.mp4 s.mp4 --alpha nan",
     ],
 )
@@ -228,3 +230,12 @@ def test_the_version_is_the_package_s(run: Run) -> None:
 
     result: Ran = run("--version")
     assert result.out == f"streamseg, version {streamseg.__version__}\n"
+
+
+def test_the_sample_is_copied_out(run: Run, tmp_path: Path) -> None:
+    result: Ran = run("sample", "street.mp4")
+    assert (result.code, result.err) == (0, "")
+    assert result.out == "street.mp4: 110 frames, 960x540, 4.4 s\n"
+    assert (tmp_path / "street.mp4").read_bytes() == street_clip().read_bytes()
+    quiet: Ran = run("sample", "street.mp4", "--overwrite", "--quiet")
+    assert (quiet.code, quiet.out, quiet.err) == (0, "", "")

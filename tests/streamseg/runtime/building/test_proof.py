@@ -20,7 +20,7 @@ from streamseg.runtime.building.proof import (
     Proof,
     compare,
     compare_labelled,
-    drawn_pictures,
+    sample_pictures,
 )
 from streamseg.runtime.building.timing import Runner, Speed, Timing, time_engines
 from tests.streamseg.fakes import FakeEngine
@@ -138,11 +138,11 @@ def test_labels_that_are_all_void_are_one_sentence(data: Path) -> None:
         compare_labelled(FakeEngine(), FakeEngine(), data, (96, 64))
 
 
-def test_drawn_pictures_are_a_street_and_always_the_same() -> None:
-    drawn = drawn_pictures((64, 32))
-    assert drawn.shape == (8, 32, 64, 3)
-    assert drawn is drawn_pictures((64, 32))
-    assert len({picture.tobytes() for picture in drawn}) == 8
+def test_the_sample_clip_proves_on_other_pictures_than_it_calibrates_with() -> None:
+    proof, calibration = (sample_pictures((64, 32), calibrating=c) for c in (False, True))
+    assert proof.shape == calibration.shape == (8, 32, 64, 3)
+    assert proof is sample_pictures((64, 32), calibrating=False)
+    assert len({picture.tobytes() for picture in [*proof, *calibration]}) == 16
 
 
 def test_times_are_of_the_calls_and_all_workers_count() -> None:
