@@ -214,7 +214,6 @@ def test_nobody_needs_standard_output(
     "line",
     [
         "webcam --duration nan",
-        "webcam --duration inf",
         "video in.mp4 s.mp4 --alpha nan",
     ],
 )
