@@ -18,3 +18,9 @@ def _no_engines_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterato
         del os.environ["STREAMSEG_CACHE"]
     else:
         os.environ["STREAMSEG_CACHE"] = before
+
+
+@pytest.fixture(autouse=True)
+def _signals_stay_the_test_runners(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command line that runs within a test handles no signals: it would end the test runner."""
+    monkeypatch.setattr("streamseg.cli.interrupts.install", lambda: None)

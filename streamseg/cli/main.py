@@ -6,9 +6,9 @@ Heavy modules are imported inside the commands: ``--help`` must be instant.
 
 from __future__ import annotations
 
+import io
 import math
 import os
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from streamseg.cli import interrupts
 from streamseg.cli.engines import COMMANDS
+from streamseg.cli.interrupts import INTERRUPTED
 from streamseg.errors import StreamsegError
 from streamseg.version import __version__
 
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from streamseg.run.stats import Stats
     from streamseg.runtime.building.request import Watcher
 
-INTERRUPTED = 130
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -41,6 +42,14 @@ class _Number(click.FloatRange):
 
 class _Group(click.Group):
     """Turns every error into one sentence and an exit code; a traceback only with --debug."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        # The name of a file may hold what the encoding of a console, or of a redirect on Windows,
+        # does not: that must not turn a finished run into a failed one.
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
+        return super().main(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -171,10 +180,7 @@ def encoder_options(command: F) -> F:
 @debug_option
 def main() -> None:
     """Segment a video or a camera stream, fast, on the machine you have."""
-    # A shell starts background jobs with SIGINT ignored; a service manager stops with SIGTERM.
-    # Both must finish a playable file.
-    for name in ("SIGINT", "SIGTERM"):
-        signal.signal(getattr(signal, name), signal.default_int_handler)
+    interrupts.install()
     os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 reports its settings on every start
 
 

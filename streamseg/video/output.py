@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import itertools
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 from streamseg.errors import OutputError, UsageError
+from streamseg.video.partfile import drop, hold, let_go, part_file, sweep
 
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 """Suffix of an output file -> FFmpeg's muxer."""
-
-_LONGEST_NAME = 255
-"""Bytes of a file name, on every common file system."""
-_numbers = itertools.count()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +21,9 @@ class OutputPath:
     """A checked place for an output file, and the name it has until it is complete."""
 
     final: Path
+    """As the caller named it."""
+    target: Path
+    """Where it lies: `final`, or what that links to."""
     partial: Path
     muxer: str = "mp4"
     overwrite: bool = False
@@ -35,7 +35,7 @@ class OutputPath:
 
         Raises:
             UsageError: another suffix than the known ones, a missing folder, an existing file
-                without `overwrite`, or the source itself.
+                without `overwrite`, one that is no plain file, or the source itself.
             OutputError: the folder takes no new file.
         """
         try:
@@ -57,25 +57,27 @@ class OutputPath:
             raise UsageError(f"{path}: input and output are the same file; choose another name")
         if (path.exists() or path.is_symlink()) and not overwrite:  # also a link to nothing
             raise UsageError(f"{path}: already exists; use --overwrite or choose another name")
-        partial = path.with_name(_partial_name(path.name))
-        output = cls(final=path, partial=partial, muxer=muxer, overwrite=overwrite)
+        target = _target(path)
+        partial = part_file(target)
+        output = cls(final=path, target=target, partial=partial, muxer=muxer, overwrite=overwrite)
+        sweep(target.parent)
         output.claim()
-        partial.unlink()
+        output.discard()
         return output
 
     def claim(self) -> None:
-        """Make the unfinished file, empty.
+        """Make the unfinished file, empty, and hold it: see `streamseg.video.partfile`.
 
         Raises:
             OutputError: the folder takes no new file.
         """
         try:
-            self.partial.touch()
+            hold(self.partial)
         except OSError as error:
             raise cannot_write(self, error) from error
 
     def publish(self) -> None:
-        """Give the finished file its final name.
+        """Give the finished file its final name; the mode of one that it replaces is kept.
 
         Raises:
             OutputError: a file of that name appeared since `check` and may not be replaced; the
@@ -83,7 +85,9 @@ class OutputPath:
             OSError: it cannot be renamed.
         """
         if self.overwrite:
-            self.partial.replace(self.final)
+            with contextlib.suppress(OSError):  # none is there, or its file system has no modes
+                self.partial.chmod(stat.S_IMODE(self.target.stat().st_mode))
+            self._rename(self.target)
             return
         try:
             os.link(self.partial, self.final)  # a rename would replace what is there
@@ -92,13 +96,17 @@ class OutputPath:
         except OSError as error:  # a file system without links
             if self.final.exists():
                 raise self._keep_beside() from error
-            self.partial.replace(self.final)
+            self._rename(self.final)
         else:
-            self.partial.unlink()
+            self.discard()
+
+    def _rename(self, to: Path) -> None:
+        self.partial.replace(to)
+        let_go(self.partial)
 
     def _keep_beside(self) -> OutputError:
         beside = self.final.with_name(f"{self.final.stem}.{os.getpid()}{self.final.suffix}")
-        self.partial.replace(beside)
+        self._rename(beside)
         return OutputError(
             f"{self.final}: appeared while this run went on and is left as it is; the result of "
             f"this run is {beside}"
@@ -106,15 +114,26 @@ class OutputPath:
 
     def discard(self) -> None:
         """Remove the unfinished file, if there is one and the disk lets us."""
-        with contextlib.suppress(OSError):
-            self.partial.unlink()
+        drop(self.partial)
 
 
-def _partial_name(name: str) -> str:
-    """Hidden, of this run alone, and no longer than a file name may be."""
-    tail = f".{os.getpid()}-{next(_numbers)}.part"
-    cut = os.fsencode(name)[: _LONGEST_NAME - len(tail) - 1]
-    return f".{cut.decode(errors='ignore')}{tail}"
+def _target(path: Path) -> Path:
+    """The file that is written for a name: what it links to, if it is a link.
+
+    Raises:
+        UsageError: a link to nowhere, or something that is no plain file.
+    """
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path}: is no plain file (a device or a pipe); give a file name")
+    if not path.is_symlink():
+        return path
+    try:
+        target = path.resolve()
+    except (RuntimeError, OSError) as error:  # Python before 3.13 raises the one for a circle
+        raise UsageError(f"{path}: a link that leads in a circle; remove it") from error
+    if not target.parent.is_dir():
+        raise UsageError(f"{path}: a link into {target.parent}, which does not exist; create it")
+    return target
 
 
 def cannot_write(output: OutputPath, error: BaseException) -> OutputError:

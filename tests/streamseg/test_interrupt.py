@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from streamseg import segment_video
 from tests.streamseg.clips import Clip, read_times
 from tests.streamseg.conftest import REPOSITORY
 
@@ -75,8 +76,13 @@ def endless(tmp_path: Path) -> Iterator[tuple[Path, threading.Event]]:
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 @pytest.mark.parametrize(
     ("number", "before"),
-    [(signal.SIGINT, None), (signal.SIGTERM, None), (signal.SIGINT, ignore_sigint)],
-    ids=["SIGINT", "SIGTERM", "SIGINT in the background"],
+    [
+        (signal.SIGINT, None),
+        (signal.SIGTERM, None),
+        (getattr(signal, "SIGHUP", signal.SIGTERM), None),
+        (signal.SIGINT, ignore_sigint),
+    ],
+    ids=["SIGINT", "SIGTERM", "SIGHUP", "SIGINT in the background"],
 )
 def test_an_interrupted_run_leaves_a_playable_file(
     toy_model: Path,
@@ -139,3 +145,125 @@ def test_an_interrupt_does_not_wait_for_a_pipe(
     assert process.returncode == 130
     assert stderr.strip() == "interrupted: nothing was written"
     assert [path.name for path in tmp_path.iterdir()] == ["pipe.ts"]
+
+
+def test_a_closed_terminal_leaves_a_playable_file(
+    toy_model: Path, tmp_path: Path, endless: tuple[Path, threading.Event]
+) -> None:
+    src, enough = endless
+    out = tmp_path / "out.mp4"
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-m", "streamseg", "video", src, out, "--model", toy_model]
+    process = subprocess.Popen(
+        [*map(str, command)],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+        preexec_fn=take_terminal,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "TERM": "xterm"},
+    )
+    os.close(theirs)
+    try:
+        while not enough.wait(0.1):
+            os.read(ours, 65_536)
+        os.close(ours)
+        process.send_signal(signal.SIGHUP)  # as the shell does, after the kernel did
+        assert process.wait(PATIENCE) == 130
+    finally:
+        process.kill()
+    assert len(read_times(out)) > 0
+    assert not list(tmp_path.glob(".*.part"))
+
+
+def take_terminal() -> None:
+    """Make standard input the terminal that this session hangs on."""
+    import fcntl
+    import termios
+
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+def test_nohup_means_that_the_run_goes_on(
+    toy_model: Path, tmp_path: Path, endless: tuple[Path, threading.Event]
+) -> None:
+    src, enough = endless
+    out = tmp_path / "out.mp4"
+
+    def nohup() -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    with streamseg("video", src, out, "--model", toy_model, before=nohup) as process:
+        assert enough.wait(PATIENCE)
+        process.send_signal(signal.SIGHUP)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(1)
+
+
+HANGING = """
+import sys, threading
+from streamseg.cli import interrupts
+from streamseg.cli.main import main
+from streamseg.video.writer import VideoWriter
+
+interrupts.GRACE_SECONDS = float(sys.argv.pop(1))
+
+def hang(*_):
+    print("hanging", flush=True)
+    threading.Event().wait()
+
+VideoWriter.{method} = hang
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("grace", "signals"),
+    [(0.5, [signal.SIGINT, signal.SIGTERM]), (PATIENCE, [signal.SIGINT] * 3)],
+    ids=["some seconds after the second", "at the third"],
+)
+@pytest.mark.parametrize("method", ["write", "finish"])
+def test_a_native_call_that_never_returns_can_be_left(
+    toy_model: Path,
+    clip: Path,
+    tmp_path: Path,
+    method: str,
+    grace: float,
+    signals: list[signal.Signals],
+) -> None:
+    command = [sys.executable, "-c", HANGING.format(method=method), grace, "video", clip]
+    process = subprocess.Popen(
+        [*map(str, command), str(tmp_path / "out.mp4"), "--model", str(toy_model)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "hanging\n"
+        assert list(tmp_path.glob(".*.part"))
+        for number in signals:
+            process.send_signal(number)
+            time.sleep(0.3)
+        _, stderr = process.communicate(timeout=PATIENCE / 2)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert "nothing was written" in stderr
+    assert "Traceback" not in stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_run_left_is_swept_and_what_lives_is_not(
+    toy_model: Path, clip: Path, tmp_path: Path, endless: tuple[Path, threading.Event]
+) -> None:
+    src, enough = endless
+    with streamseg("video", src, tmp_path / "out.mp4", "--model", toy_model) as process:
+        assert enough.wait(PATIENCE)
+        (part,) = tmp_path.glob(".*.part")
+        segment_video(clip, tmp_path / "other.mp4", model=toy_model)
+        assert part.exists(), "its process lives"
+    segment_video(clip, tmp_path / "other.mp4", model=toy_model, overwrite=True)
+    assert process.returncode == -signal.SIGKILL
+    assert not list(tmp_path.glob(".*.part"))

@@ -51,7 +51,6 @@ def run(
     """Run a command here; ``build`` stands for build-engine with model, backend and pictures."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("STREAMSEG_CACHE", str(tmp_path / "engines"))
-    monkeypatch.setattr("signal.signal", lambda *_: None)
     build = ["build-engine", "--model", slow_model, "--backend", "tensorrt", "--threads", "1"]
     build += ["--pictures", slow_model.parent / "pictures", "--precision", "fp32"]
     build += ["--batch", "1:2:4"]

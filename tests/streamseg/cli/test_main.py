@@ -36,7 +36,6 @@ Run = Callable[..., Ran]
 def run(toy_model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     """Run a command in this process, in the folder of the test; the model is the toy."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("signal.signal", lambda *_: None)  # not the test runner's
 
     def call(*args: str | Path) -> Ran:
         options: Sequence[str] = [str(arg) for arg in args]
@@ -238,3 +237,20 @@ def test_the_sample_is_copied_out(run: Run, tmp_path: Path) -> None:
     assert (tmp_path / "street.mp4").read_bytes() == street_clip().read_bytes()
     quiet: Ran = run("sample", "street.mp4", "--overwrite", "--quiet")
     assert (quiet.code, quiet.out, quiet.err) == (0, "", "")
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8:strict"])
+def test_a_name_that_the_outputs_encoding_lacks_fails_nothing(
+    clip: Path, toy_model: Path, tmp_path: Path, encoding: str
+) -> None:
+    src = tmp_path / "\N{AUTOMOBILE}\udcff.mp4"
+    src.write_bytes(clip.read_bytes())
+    words = [sys.executable, "-m", "streamseg", "video", src, f"{src}.mkv", "--model", toy_model]
+    command = [os.fsencode(str(word)) for word in words]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONIOENCODING": encoding}
+    done = subprocess.run(command, capture_output=True, env=environment, check=False)
+    assert done.returncode == 0
+    assert b"\\udcff.mp4.mkv" in done.stdout
+    done = subprocess.run(command, capture_output=True, env=environment, check=False)
+    assert done.returncode == 2
+    assert b"already exists" in done.stderr

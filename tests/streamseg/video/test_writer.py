@@ -294,3 +294,46 @@ def test_the_unfinished_file_is_hidden_beside_the_final_one(tmp_path: Path) -> N
     assert output.partial.parent == tmp_path
     assert output.partial.name.startswith(".out.mp4.")
     assert output.partial.suffix == ".part"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links and modes of POSIX")
+class TestWhatIsThere:
+    """An output that replaces something replaces what it stands for, no more."""
+
+    @pytest.mark.parametrize("there", [True, False])
+    def test_a_links_target_is_replaced_not_the_link(
+        self, clip: Path, toy_model: Path, tmp_path: Path, there: bool
+    ) -> None:
+        (tmp_path / "disk").mkdir()
+        (tmp_path / "folder").mkdir()
+        target, link = tmp_path / "disk" / "real.mp4", tmp_path / "folder" / "out.mp4"
+        if there:
+            target.write_bytes(b"old")
+        link.symlink_to(Path("..") / "disk" / "real.mp4")
+        stats = segment_video(clip, link, model=toy_model, overwrite=True)
+        assert stats.output == str(link)
+        assert link.is_symlink()
+        assert len(read_times(target)) == 12
+        assert names(tmp_path / "folder") == ["out.mp4"]
+        assert names(tmp_path / "disk") == ["real.mp4"]
+
+    @pytest.mark.parametrize("mode", [0o600, 0o664, 0o444])
+    def test_its_mode_is_kept(self, clip: Path, toy_model: Path, tmp_path: Path, mode: int) -> None:
+        out = tmp_path / "out.mp4"
+        out.write_bytes(b"old")
+        out.chmod(mode)
+        segment_video(clip, out, model=toy_model, overwrite=True)
+        assert out.stat().st_mode & 0o777 == mode
+        assert len(read_times(out)) == 12
+
+    def test_what_is_no_plain_file_is_left(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "pipe.mp4")
+        (tmp_path / "null.mp4").symlink_to(os.devnull)
+        (tmp_path / "lost.mp4").symlink_to(tmp_path / "gone" / "out.mp4")
+        for name, message in (
+            ("pipe.mp4", "is no plain file"),
+            ("null.mp4", "is no plain file"),
+            ("lost.mp4", "which does not exist"),
+        ):
+            with pytest.raises(UsageError, match=message):
+                OutputPath.check(tmp_path / name, overwrite=True)
