@@ -177,6 +177,7 @@ def write_sample(path: str | Path, *, overwrite: bool = False) -> None:
     place = OutputPath.check(Path(path), overwrite=overwrite)
     if place.muxer != "mp4":
         raise UsageError(f"{path}: the sample clip is an MP4; give a name that ends in .mp4")
+    place.claim()
     try:
         shutil.copyfile(street_clip(), place.partial)
         place.publish()
