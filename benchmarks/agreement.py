@@ -24,12 +24,12 @@ from benchmarks.machine import print_result
 from streamseg.runtime.open import open_engine
 from train.data.files import read_picture
 from train.distil.cache import SoftCache
-from train.distil.config import DistilConfig
 from train.distil.frames import unlabelled_pictures
 from train.distil.soft import hard_labels, resize, resize_maps, working_size
 from train.distil.teacher import open_teacher
 from train.evaluation.predict import label_picture
 from train.metrics import ConfusionMatrix
+from train.settings.distil import DistilConfig
 
 Labels = NDArray[np.uint8]
 NATIVE = 513

@@ -1,1 +1,1 @@
-"""Training room: pictures and labels in, a checkpoint out. Run as ``python -m train``."""
+"""Training room: pictures and labels in, a checkpoint out; knows nothing about ``engines``."""

@@ -104,6 +104,17 @@ def _settle(path: Path) -> None:
         os.fsync(file.fileno())
 
 
+def is_checkpoint(path: Path) -> bool:
+    """Whether a file is a checkpoint of ours: safetensors with our header."""
+    if not path.is_file():
+        return False
+    try:
+        with safe_open(path, framework="pt") as file:
+            return HEADER_KEY in (file.metadata() or {})
+    except (SafetensorError, OSError):
+        return False
+
+
 def load_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint.
 

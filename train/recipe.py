@@ -16,10 +16,10 @@ from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from train.data.config import DataConfig
-from train.distil.config import DistilConfig
 from train.errors import TrainError, UsageError
 from train.models import ModelSpec
-from train.settings import LoopConfig, LossConfig, OptimConfig
+from train.settings.distil import DistilConfig
+from train.settings.fit import LoopConfig, LossConfig, OptimConfig
 
 __all__ = [
     "DataConfig",

@@ -9,8 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from streamseg.models.palette import CAMVID
-from train.data.dataset import Item, Split
 from train.data.files import IndexLabels, NoSplitError, pair_by_stem, pictures_in
+from train.data.items import Item, Split
 
 _SPLITS = ("train", "val", "test")
 read_labels = IndexLabels(

@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamseg.models.palette import Palette
-from train.data import LAYOUTS
-from train.data.dataset import Item, Split, size_fault
 from train.data.detect import recognise, splits_of
 from train.data.files import NoSplitError
+from train.data.items import Item, Split, size_fault
+from train.data.layouts import LAYOUTS
 from train.errors import TrainError
 
 Report = Callable[[str, int, int], None]

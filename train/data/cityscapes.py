@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 
 from streamseg.models.palette import Palette
-from train.data.dataset import Item, Split
 from train.data.files import IndexLabels, NoSplitError, require_folders, some
+from train.data.items import Item, Split
 from train.errors import TrainError
 
 # label id, name and colour of the classes in the order of their train ids

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from streamseg.models.palette import Palette
 from train.data.cocostuff_names import REMOVED, TABLE
-from train.data.dataset import Item, Split
 from train.data.files import (
     IndexLabels,
     NoSplitError,
@@ -31,6 +30,7 @@ from train.data.files import (
     require_split,
     voc_colour,
 )
+from train.data.items import Item, Split
 from train.data.matlab import read_matrix
 
 _IDS = tuple(number for number in TABLE if number not in REMOVED)

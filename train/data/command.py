@@ -10,9 +10,9 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from train.data import LAYOUTS
 from train.data.check import check as check_data
 from train.data.check_report import as_dict, show
+from train.data.layouts import LAYOUTS
 from train.errors import TrainError
 
 

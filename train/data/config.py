@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from train.data.layouts import LAYOUTS
 from train.data.transforms import ScaleLaw, Size
 
 
@@ -55,8 +56,6 @@ class DataConfig:
     """Loader processes. Results do not depend on it: every sample has its own seed."""
 
     def __post_init__(self) -> None:
-        from train.data import LAYOUTS
-
         _require(self.layout in LAYOUTS, f"layout is {self.layout!r}; known: {sorted(LAYOUTS)}")
         _require(bool(self.train_split and self.val_split), "train_split and val_split need names")
         for name, size in (

@@ -16,13 +16,11 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from train.data.dataset import Item
+from train.data.items import Item
 
 REMEMBER_FROM = 500
 """Splits of fewer label files are counted each time: that takes seconds."""

@@ -7,8 +7,6 @@ from. Shape legend: H height, W width, K classes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,50 +16,14 @@ from torch.utils.data import Dataset
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from streamseg.models.palette import Palette
-from train.data.files import IGNORE, read_picture
+from train.data.counts import count_pixels
+from train.data.items import Split, size_fault
 from train.errors import TrainError
-
-__all__ = ["IGNORE", "Item", "SegmentationData", "Split"]
 
 KEEP_BYTES = 2 << 30
 """Splits whose decoded pictures and labels are estimated to fit are kept in memory."""
 _SAMPLED = 8
 """Pictures read for that estimate: sizes differ within a split."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
-    """One labelled picture, not read yet."""
-
-    picture: Path
-    labels: Path
-    read_labels: Callable[[Path], NDArray[np.uint8]]
-    """Class indices uint8 ``[H, W]`` of the file `labels`; `IGNORE` where there is no class."""
-    read_picture: Callable[[Path], NDArray[np.uint8]] = read_picture
-    """RGB uint8 ``[H, W, 3]`` of the file `picture`."""
-    instances: Path | None = None
-    """File that tells a class's objects apart (Cityscapes' instanceIds), where there is one."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Split:
-    """What a layout finds: the items of one split, and what their indices mean."""
-
-    items: list[Item]
-    classes: Palette
-    faults: tuple[str, ...] = ()
-    """Sentences about what is missing; a data set with any is refused, `data check` lists them."""
-
-
-def size_fault(item: Item, picture: NDArray[np.uint8], labels: NDArray[np.uint8]) -> str | None:
-    """A sentence if picture and labels differ in size."""
-    if picture.shape[:2] == labels.shape:
-        return None
-    return (
-        f"{item.picture}: the picture is {picture.shape[:2]} (height, width), "
-        f"its labels are {labels.shape}; the two must be of one size"
-    )
 
 
 class SegmentationData(Dataset[tuple[Tensor, Tensor]]):
@@ -151,8 +113,6 @@ class SegmentationData(Dataset[tuple[Tensor, Tensor]]):
         Args:
             report: called with label files done and their number.
         """
-        from train.data.counts import count_pixels
-
         if self._kept is not None and self.prepare is None:
             kept = (labels for _, labels in self._kept.values())
             counts = sum((np.bincount(a.ravel(), minlength=256) for a in kept), np.zeros(256, int))

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from streamseg.models.palette import Palette
-from train.data.dataset import Item, Split
 from train.data.files import (
     IndexLabels,
     NoSplitError,
@@ -25,6 +24,7 @@ from train.data.files import (
     require_folders,
     voc_colour,
 )
+from train.data.items import Item, Split
 from train.errors import TrainError
 
 HASH_SPLITS = ("train", "val", "all")

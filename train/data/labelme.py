@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from streamseg.models.palette import Palette
-from train.data.dataset import Item, Split
 from train.data.files import IGNORE, NoSplitError, read_picture, some, voc_colour
 from train.data.folder import hash_split, read_classes
+from train.data.items import Item, Split
 from train.data.labelme_file import (
     draw_shape,
     picture_size,

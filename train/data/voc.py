@@ -14,7 +14,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from streamseg.models.palette import Palette
-from train.data.dataset import Item, Split
 from train.data.files import (
     IndexLabels,
     pair_listed,
@@ -23,6 +22,7 @@ from train.data.files import (
     require_split,
     voc_colour,
 )
+from train.data.items import Item, Split
 from train.data.sbd import find_sbd, sbd_folder
 from train.errors import TrainError
 

@@ -1,6 +1,7 @@
-"""Distillation: a network learns from what other networks say, on labelled and unlabelled pictures.
+"""Distillation: pictures with what other networks say of them. Knows no loss and no loop.
 
-`config` is the recipe's table, `teacher` runs the teachers, `soft` makes one picture's soft labels
-of what they say, `cache` keeps those on disk, `frames` finds unlabelled pictures, `data` feeds all
-of it to the training loop, `crop` augments it, `loss` compares.
+`train.settings.distil` is the recipe's table, `teacher` runs the teachers, `soft` makes one
+picture's soft labels of what they say, `cache` keeps those on disk, `frames` finds unlabelled
+pictures, `data` feeds all of it to the training loop, `crop` augments it;
+`train.fit.soft_loss` compares.
 """

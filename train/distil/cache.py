@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from train.distil.config import DistilConfig
 from train.distil.soft import class_matrix, resize, soft_labels, working_size
 from train.distil.teacher import open_teacher
 from train.errors import TrainError
+from train.settings.distil import DistilConfig
 
 SHAPES_NOTHING = (
     "cache",

@@ -27,13 +27,13 @@ from train.data.dataset import KEEP_BYTES
 from train.data.files import read_picture, voc_colour
 from train.data.voc import VOC
 from train.distil.cache import SoftCache
-from train.distil.config import DistilConfig
 from train.distil.crop import crop
 from train.distil.frames import held_out, unlabelled_pictures
 from train.distil.soft import hard_labels, resize, resize_labels, working_size
 from train.distil.teacher import open_teacher
 from train.errors import TrainError
 from train.recipe import Recipe
+from train.settings.distil import DistilConfig
 
 Map = NDArray[np.uint8]
 Report = Callable[[int, int], None]

@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 
 from train.data.files import PICTURE_SUFFIXES
-from train.distil.config import DistilConfig
 from train.distil.soft import resize, working_size
 from train.errors import TrainError
+from train.settings.distil import DistilConfig
 
 VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".ts", ".webm"})
 

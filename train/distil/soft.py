@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from train.data.files import IGNORE
-from train.distil.config import DistilConfig
 from train.distil.guided import guided_filter
 from train.distil.teacher import Teacher
 from train.errors import TrainError
+from train.settings.distil import DistilConfig
 
 Map = NDArray[np.float32]
 

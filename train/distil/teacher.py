@@ -16,9 +16,8 @@ import torch
 from numpy.typing import NDArray
 
 from streamseg.models.modelfile import HEADER_KEY
-from train.checkpoint import load_checkpoint
+from train.checkpoint import is_checkpoint, load_checkpoint
 from train.errors import TrainError
-from train.fit.initial import is_checkpoint
 from train.models.segmenter import normalise
 
 

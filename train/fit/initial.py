@@ -11,11 +11,10 @@ import dataclasses
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from streamseg.models.palette import Palette
-from train.checkpoint import HEADER_KEY, load_checkpoint, part
+from train.checkpoint import is_checkpoint, load_checkpoint, part
 from train.errors import TrainError
 from train.models import (
     ModelSpec,
@@ -29,17 +28,6 @@ from train.models.folded import load_folded_deeplab
 TORCHVISION_DEEPLABV3 = "torchvision:deeplabv3"
 FOLDED = "folded:"
 """Before the name of a file of a DeepLab whose BatchNorm is folded away."""
-
-
-def is_checkpoint(path: Path) -> bool:
-    """Whether a file is a checkpoint of ours: safetensors with our header."""
-    if not path.is_file():
-        return False
-    try:
-        with safe_open(path, framework="pt") as file:
-            return HEADER_KEY in (file.metadata() or {})
-    except (SafetensorError, OSError):
-        return False
 
 
 def class_axes(spec: ModelSpec) -> dict[str, int]:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from train.data import IGNORE
-from train.settings import LossConfig
+from train.settings.fit import LossConfig
 
 TINY = 1e-12
 

@@ -12,7 +12,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 from torch.optim.swa_utils import AveragedModel
 
 from train.errors import TrainError
-from train.settings import OptimConfig
+from train.settings.fit import OptimConfig
 
 
 def _rate(name: str, parameter: nn.Parameter, config: OptimConfig) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from torch.optim import Optimizer
 
-from train.settings import OptimConfig
+from train.settings.fit import OptimConfig
 
 
 def rate_factor(config: OptimConfig, steps: int) -> Callable[[int], float]:

@@ -29,7 +29,6 @@ from train.checkpoint import (
     save_checkpoint,
 )
 from train.distil.data import SoftTruth
-from train.distil.loss import DistilLoss
 from train.errors import TrainError
 from train.fit.distributed import World
 from train.fit.environment import describe_environment
@@ -40,6 +39,7 @@ from train.fit.precision import Precision
 from train.fit.runfolder import RunFolder
 from train.fit.sampling import EpochPlan
 from train.fit.schedule import rate_factor, set_rates
+from train.fit.soft_loss import DistilLoss
 from train.fit.splits import open_splits
 from train.fit.validate import validate
 from train.metrics import Scores

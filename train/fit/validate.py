@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from train.data import SegmentationData
-from train.distil.loss import DistilLoss
 from train.evaluation.predict import to_network, to_picture
 from train.fit.distributed import World
 from train.fit.losses import SegmentationLoss
+from train.fit.soft_loss import DistilLoss
 from train.metrics import ConfusionMatrix, Scores
 from train.models import low_resolution_argmax
 from train.models.segmenter import normalise

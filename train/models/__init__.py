@@ -1,4 +1,4 @@
-"""Networks by composition: backbone -> head -> optional decoder -> classifier.
+"""Networks: backbone -> head -> optional decoder -> classifier. Knows no data and no loss.
 
 A name in a recipe is a key of a plain dict (`BACKBONES`, `HEADS`) that maps to a builder. To add a
 backbone or a head, write the module and add one line to the dict.

@@ -14,12 +14,12 @@ from tests.train.distil.teachers import colour_teacher
 from tests.train.drawn import draw_dataset, draw_street, tiny_recipe
 from train.data import IGNORE
 from train.distil.cache import SoftCache
-from train.distil.config import DistilConfig
 from train.distil.data import open_distil_splits, teacher_palette
 from train.distil.frames import held_out, unlabelled_pictures
 from train.errors import TrainError
 from train.fit.trainer import Trainer
 from train.recipe import Recipe
+from train.settings.distil import DistilConfig
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from streamseg.models.palette import CAMVID
 from tests.train.distil.teachers import colour_teacher
 from tests.train.drawn import CAR, ROAD, SKY, VOID, draw_street
-from train.distil.config import DistilConfig
 from train.distil.guided import guided_filter
 from train.distil.soft import (
     class_matrix,
@@ -20,6 +19,7 @@ from train.distil.soft import (
 )
 from train.distil.teacher import open_teacher
 from train.errors import TrainError
+from train.settings.distil import DistilConfig
 
 CONFIG = DistilConfig(
     teachers=("t.onnx",), scales=(1.0, 2.0), side=96, stride=4, multiple=16, cache="c"

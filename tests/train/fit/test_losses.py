@@ -15,7 +15,7 @@ from train.fit.losses import (
     dice,
     ohem_cross_entropy,
 )
-from train.settings import LossConfig
+from train.settings.fit import LossConfig
 
 PIXELS = torch.tensor([800, 150, 50])
 

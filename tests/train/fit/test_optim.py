@@ -10,7 +10,7 @@ from train.errors import TrainError
 from train.fit.optim import Frozen, clip_gradients, make_average, make_optimizer, parameter_groups
 from train.fit.schedule import rate_factor, set_rates
 from train.models import ModelSpec, Segmenter, build_model
-from train.settings import OptimConfig
+from train.settings.fit import OptimConfig
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from train.fit.schedule import rate_factor
-from train.settings import OptimConfig
+from train.settings.fit import OptimConfig
 
 
 def rates(config: OptimConfig, steps: int, at: list[int]) -> list[float]:

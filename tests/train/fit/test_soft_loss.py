@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from train.data import IGNORE
-from train.distil.config import DistilConfig
 from train.distil.data import SoftTruth
-from train.distil.loss import DistilLoss, soft_cross_entropy
 from train.fit.losses import SegmentationLoss
-from train.settings import LossConfig
+from train.fit.soft_loss import DistilLoss, soft_cross_entropy
+from train.settings.distil import DistilConfig
+from train.settings.fit import LossConfig
 
 
 def test_the_loss_is_least_where_the_scores_say_what_the_teachers_say() -> None:

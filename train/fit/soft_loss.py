@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from train.data import IGNORE
-from train.distil.config import DistilConfig
 from train.distil.data import SoftTruth
 from train.fit.losses import SegmentationLoss
+from train.settings.distil import DistilConfig
 
 TRUSTED = 0.5
 """Teachers must give a pixel this much to classes of ours; below it nothing is learned there."""

@@ -6,24 +6,10 @@ Knows nothing about TOML (`train.recipe` does) nor about what the values do (the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise ValueError(message)
-
-
-def _choice(name: str, value: str, known: Sequence[str]) -> None:
-    _require(value in known, f"{name} is {value!r}; known: {list(known)}")
-
-
-def _at_least(low: float, **values: float) -> None:
-    for name, value in values.items():
-        what = "must not be negative" if low == 0 else f"must be at least {low}"
-        _require(value >= low, f"{name} {what}, got {value}")
+from train.settings.ranges import require, require_at_least, require_choice
 
 
 @dataclass(kw_only=True, slots=True, frozen=True)
@@ -78,11 +64,11 @@ class OptimConfig:
     """Share of a new batch in BatchNorm's running statistics; 0: as the network has it."""
 
     def __post_init__(self) -> None:
-        _choice("name", self.name, ("sgd", "adam", "adamw"))
-        _choice("schedule", self.schedule, ("poly", "constant", "step", "cosine"))
-        _choice("freeze_batchnorm", self.freeze_batchnorm, ("none", "backbone", "all"))
-        _require(self.lr > 0, f"lr must be positive, got {self.lr}")
-        _at_least(
+        require_choice("name", self.name, ("sgd", "adam", "adamw"))
+        require_choice("schedule", self.schedule, ("poly", "constant", "step", "cosine"))
+        require_choice("freeze_batchnorm", self.freeze_batchnorm, ("none", "backbone", "all"))
+        require(self.lr > 0, f"lr must be positive, got {self.lr}")
+        require_at_least(
             0,
             backbone_factor=self.backbone_factor,
             decoder_factor=self.decoder_factor,
@@ -94,19 +80,19 @@ class OptimConfig:
             power=self.power,
         )
         for name, value in (("momentum", self.momentum), *(("betas", beta) for beta in self.betas)):
-            _require(0 <= value < 1, f"{name} must be in [0, 1), got {value}")
-        _require(
+            require(0 <= value < 1, f"{name} must be in [0, 1), got {value}")
+        require(
             0 <= self.end_lr <= self.lr,
             f"end_lr must be in [0, lr], got {self.end_lr} of {self.lr}",
         )
-        _require(
+        require(
             all(0 < share < 1 for share in self.milestones)
             and list(self.milestones) == sorted(self.milestones),
             f"milestones must be rising shares in (0, 1), got {list(self.milestones)}",
         )
-        _require(0 < self.gamma <= 1, f"gamma must be in (0, 1], got {self.gamma}")
-        _require(0 <= self.warmup_start <= 1, "warmup_start must be in [0, 1]")
-        _require(0 <= self.batchnorm_momentum <= 1, "batchnorm_momentum must be in [0, 1]")
+        require(0 < self.gamma <= 1, f"gamma must be in (0, 1], got {self.gamma}")
+        require(0 <= self.warmup_start <= 1, "warmup_start must be in [0, 1]")
+        require(0 <= self.batchnorm_momentum <= 1, "batchnorm_momentum must be in [0, 1]")
 
 
 @dataclass(kw_only=True, slots=True, frozen=True)
@@ -129,12 +115,12 @@ class LossConfig:
     """cross_entropy+dice: weight of the Dice term."""
 
     def __post_init__(self) -> None:
-        _choice("name", self.name, ("cross_entropy", "ohem", "dice", "cross_entropy+dice"))
-        _choice("balance", self.balance, ("none", "sqrt", "median"))
-        _at_least(0, auxiliary=self.auxiliary, dice_weight=self.dice_weight)
-        _require(0 <= self.label_smoothing < 1, "label_smoothing must be in [0, 1)")
-        _require(0 < self.ohem_threshold <= 1, "ohem_threshold must be in (0, 1]")
-        _require(0 < self.ohem_keep <= 1, "ohem_keep must be in (0, 1]")
+        require_choice("name", self.name, ("cross_entropy", "ohem", "dice", "cross_entropy+dice"))
+        require_choice("balance", self.balance, ("none", "sqrt", "median"))
+        require_at_least(0, auxiliary=self.auxiliary, dice_weight=self.dice_weight)
+        require(0 <= self.label_smoothing < 1, "label_smoothing must be in [0, 1)")
+        require(0 < self.ohem_threshold <= 1, "ohem_threshold must be in (0, 1]")
+        require(0 < self.ohem_keep <= 1, "ohem_keep must be in (0, 1]")
 
 
 @dataclass(kw_only=True, slots=True, frozen=True)
@@ -171,20 +157,20 @@ class LoopConfig:
     """Of the weights, the order of pictures, the augmentation and dropout."""
 
     def __post_init__(self) -> None:
-        _choice("amp", self.amp, ("auto", "off", "fp16", "bf16"))
-        _at_least(1, epochs=self.epochs, validate_every=self.validate_every)
-        _at_least(1, accumulate=self.accumulate)
-        _at_least(
+        require_choice("amp", self.amp, ("auto", "off", "fp16", "bf16"))
+        require_at_least(1, epochs=self.epochs, validate_every=self.validate_every)
+        require_at_least(1, accumulate=self.accumulate)
+        require_at_least(
             0,
             iterations=self.iterations,
             validate_every_steps=self.validate_every_steps,
             patience=self.patience,
             seed=self.seed,
         )
-        _require(self.batch >= 2, f"batch must be at least 2 (BatchNorm), got {self.batch}")
-        _require(
+        require(self.batch >= 2, f"batch must be at least 2 (BatchNorm), got {self.batch}")
+        require(
             self.batch % self.accumulate == 0,
             f"accumulate ({self.accumulate}) must divide batch ({self.batch})",
         )
-        _require(self.seed < 1 << 24, f"seed must be below 2**24, got {self.seed}")
-        _require(0 <= self.ema_decay < 1, f"ema_decay must be in [0, 1), got {self.ema_decay}")
+        require(self.seed < 1 << 24, f"seed must be below 2**24, got {self.seed}")
+        require(0 <= self.ema_decay < 1, f"ema_decay must be in [0, 1), got {self.ema_decay}")

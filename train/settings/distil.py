@@ -1,13 +1,13 @@
-"""``[distil]``: teachers, what they look at, and how much their word counts."""
+"""``[distil]``: teachers, what they look at, and how much their word counts.
+
+Knows nothing about how a teacher is opened or asked (`train.distil` does).
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise ValueError(message)
+from train.settings.ranges import require
 
 
 @dataclass(kw_only=True, slots=True, frozen=True)
@@ -58,19 +58,19 @@ class DistilConfig:
         return bool(self.teachers)
 
     def __post_init__(self) -> None:
-        _require(self.temperature > 0, f"temperature must be above 0, got {self.temperature}")
-        _require(self.weight >= 0, f"weight must not be negative, got {self.weight}")
-        _require(
+        require(self.temperature > 0, f"temperature must be above 0, got {self.temperature}")
+        require(self.weight >= 0, f"weight must not be negative, got {self.weight}")
+        require(
             bool(self.scales) and all(0.1 <= scale <= 4 for scale in self.scales),
             f"scales must be within 0.1..4 and at least one, got {self.scales}",
         )
         for name, side in (("side", self.side), ("labelled_side", self.labelled_side)):
-            _require(side == 0 or side >= 32, f"{name} must be 0 or at least 32, got {side}")
-        _require(self.stride in (1, 2, 4, 8), f"stride must be 1, 2, 4 or 8, got {self.stride}")
-        _require(self.multiple >= 1, f"multiple must be at least 1, got {self.multiple}")
-        _require(self.video_seconds > 0, f"video_seconds must be above 0, got {self.video_seconds}")
-        _require(0 < self.hold_out < 1, f"hold_out must be within 0..1, got {self.hold_out}")
-        _require(
+            require(side == 0 or side >= 32, f"{name} must be 0 or at least 32, got {side}")
+        require(self.stride in (1, 2, 4, 8), f"stride must be 1, 2, 4 or 8, got {self.stride}")
+        require(self.multiple >= 1, f"multiple must be at least 1, got {self.multiple}")
+        require(self.video_seconds > 0, f"video_seconds must be above 0, got {self.video_seconds}")
+        require(0 < self.hold_out < 1, f"hold_out must be within 0..1, got {self.hold_out}")
+        require(
             self.labelled or bool(self.unlabelled) or not self.teachers,
             "labelled is false and unlabelled is empty: there is nothing to learn from",
         )

@@ -1,0 +1,29 @@
+"""Layout names and the functions ``(root, split) -> Split`` that know them. Opens no picture.
+
+To add a layout, write its module and add one line to the dict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from train.data.camvid import find_camvid
+from train.data.cityscapes import find_cityscapes, find_cityscapes_coarse
+from train.data.cocostuff import find_cocostuff10k, find_cocostuff164k
+from train.data.folder import find_folder
+from train.data.items import Split
+from train.data.labelme import find_labelme
+from train.data.voc import find_voc, find_voc_aug
+
+LAYOUTS: dict[str, Callable[[Path, str], Split]] = {
+    "cityscapes": find_cityscapes,
+    "cityscapes_coarse": find_cityscapes_coarse,
+    "voc": find_voc,
+    "voc_aug": find_voc_aug,
+    "cocostuff10k": find_cocostuff10k,
+    "cocostuff164k": find_cocostuff164k,
+    "camvid": find_camvid,
+    "labelme": find_labelme,
+    "folder": find_folder,
+}

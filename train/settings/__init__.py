@@ -1,0 +1,1 @@
+"""A recipe's tables whose owners stand above it, and their ranges. Knows nothing about TOML."""
