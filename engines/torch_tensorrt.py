@@ -30,7 +30,7 @@ from streamseg.runtime.backends.base import BackendUnavailableError, BuildConfig
 from streamseg.runtime.backends.torch_build import specialise
 from train.checkpoint import load_checkpoint
 
-INSTALL = "pip install 'streamseg[torch-tensorrt]'"
+INSTALL = "pip install 'torch-tensorrt>=2.14,<2.15' 'cuda-bindings>=13,<14'"
 FRAMES, LABELS = "frames", "labels"
 
 

@@ -80,7 +80,8 @@ def segment_video(
         threads: CPU threads of engine, encoder and decoder each; None takes all cores.
         overwrite: replace an existing `dst` (when the new file is complete).
         on_progress: called some ten times a second from the calling thread.
-        watcher: told when an engine is built, or one that is there is not used.
+        watcher: told when an engine is built, or one that is there is not used; None logs that
+            (logger ``streamseg``, INFO).
 
     Raises:
         UsageError: an argument that cannot be; nothing was written.
@@ -126,6 +127,7 @@ def label_frames(
     batch: int | None = None,
     threads: int | None = None,
     full_size: bool = False,
+    watcher: Watcher | None = None,
 ) -> Iterator[tuple[VideoFrame, NDArray[np.uint8]]]:
     """Yield every frame of a video with its label map.
 
@@ -134,6 +136,7 @@ def label_frames(
         model: as in `segment_video`, with `backend`, `precision`, `build`, `size`, `batch` and
             `threads`.
         full_size: stretch the labels (nearest) to the frame's size; else they have the network's.
+        watcher: as in `segment_video`.
 
     Yields:
         ``(frame, labels)``: the decoded `av.VideoFrame`, and class indices uint8 ``[H, W]`` that
@@ -154,6 +157,7 @@ def label_frames(
             threads=threads,
             batch=batch,
             build=build,
+            watcher=watcher,
         )
         engine = stack.enter_context(chosen.engine)
         job = Job(source, engine, clock=RunClock(), size=size)

@@ -20,6 +20,7 @@ from typing import Any, Literal, TypeAlias
 
 from streamseg.cli.enginetables import counted, megabytes
 from streamseg.errors import CacheError, StreamsegError
+from streamseg.runtime.backends.names import TENSORRT_INSTALL
 from streamseg.runtime.cache.folder import EngineCache
 from streamseg.runtime.cpu import cpu_features, cpu_name, cpu_threads, int8_speedup
 
@@ -306,7 +307,7 @@ def _advice(items: tuple[Finding, ...]) -> list[str]:
     lines = [f"repair {name}: {texts[name]}" for name in states if states[name] == "broken"]
     if states.get("GPU") == "ok":
         if states.get("TensorRT") == "missing":
-            lines.append("pip install 'streamseg[tensorrt]', then streamseg build-engine")
+            lines.append(f"{TENSORRT_INSTALL}, then streamseg build-engine")
         if states.get("PyTorch") == "missing":
             lines.append("or pip install torch, then streamseg build-engine --backend torch")
     elif int8_speedup(cpu_features()) > 1 and not _int8_is_used():

@@ -205,7 +205,7 @@ def list_sensitivity(options: Mapping[str, Any], watcher: Watcher) -> tuple[str,
         from streamseg.runtime.precision.sensitivity import sensitivity
     except ImportError as error:
         raise BackendUnavailableError(
-            f"int8 needs the package {error.name or 'onnx'}: pip install 'streamseg[build]'"
+            f"int8 needs the package {error.name or 'onnx'}: pip install onnx"
         ) from error
     frames, pictures_from = proof_pictures(source, size)
     frames = frames[:: max(1, len(frames) // _SENSITIVITY_PICTURES)]

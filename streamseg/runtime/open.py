@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from streamseg.runtime.building.request import Watcher
 from streamseg.runtime.choosing.choice import choose_engine
 from streamseg.runtime.engine import BackendName, Engine, PrecisionName
 
@@ -18,6 +19,7 @@ def open_engine(
     batch: int | None = None,
     low_latency: bool = False,
     build: bool = True,
+    watcher: Watcher | None = None,
 ) -> Engine:
     """Load a model for this machine.
 
@@ -30,6 +32,8 @@ def open_engine(
         batch: frames per call; None lets the backend choose.
         low_latency: have each frame done soonest, not most frames a second: for live sources.
         build: build an engine now if that is worth it; False only takes what is there.
+        watcher: told when an engine is built, which takes minutes, or one that is there is not
+            used; None logs that (logger ``streamseg``, INFO).
 
     Raises:
         ModelError: a broken model file, or none of ours.
@@ -45,4 +49,5 @@ def open_engine(
         batch=batch,
         low_latency=low_latency,
         build=build,
+        watcher=watcher,
     ).engine

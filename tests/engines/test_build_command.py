@@ -130,7 +130,7 @@ def test_without_torch_tensorrt_one_sentence_says_how_to_get_it(
     assert result.exit_code == 1
     assert result.stderr == (
         "error: Torch-TensorRT is not installed (no module torch_tensorrt); "
-        "pip install 'streamseg[torch-tensorrt]'\n"
+        "pip install 'torch-tensorrt>=2.14,<2.15' 'cuda-bindings>=13,<14'\n"
     )
     traced = build(checkpoint, model_file, "--debug")
     assert isinstance(traced.exception, EngineError)

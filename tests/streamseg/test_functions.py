@@ -14,10 +14,12 @@ import av
 import numpy as np
 import pytest
 
-from streamseg import Stats, label_frames, segment_video
+from streamseg import Stats, label_frames, open_engine, segment_video
 from streamseg.errors import EngineError, UsageError
 from streamseg.run.job import Job
 from streamseg.run.stats import RunClock
+from streamseg.runtime.building.request import Watcher
+from streamseg.runtime.choosing.selection import Chosen, Selector
 from streamseg.video.encoder import EncoderOptions
 from streamseg.video.output import OutputPath
 from tests.streamseg.clips import (
@@ -526,3 +528,32 @@ def test_bad_sizes_are_refused_before_a_file_is_made(
     with pytest.raises(UsageError, match="between 32 and 8192"):
         segment(clip, tmp_path / "out.mp4", size=3)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("how", ["label_frames", "open_engine"])
+def test_from_python_a_build_is_not_silent(
+    clip: Path,
+    toy_model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    how: str,
+) -> None:
+    def choose(self: Selector) -> Chosen:
+        self.watcher.notice("building the engine: 100 % of it")
+        return self.onnxruntime("no faster engine is built")
+
+    monkeypatch.setattr(Selector, "choose", choose)
+
+    def call(watcher: Watcher | None) -> None:
+        if how == "label_frames":
+            next(iter(label_frames(clip, model=toy_model, watcher=watcher)))
+        else:
+            open_engine(toy_model, watcher=watcher).close()
+
+    told: list[str] = []
+    call(Watcher(notice=told.append))
+    assert told == ["building the engine: 100 % of it"]
+    assert caplog.messages == []
+    with caplog.at_level("INFO", "streamseg"):
+        call(None)
+    assert caplog.messages == told

@@ -1,6 +1,6 @@
 """CUDA's runtime through cuda-python: the only module that touches it.
 
-Import it lazily: it imports `cuda.bindings`, which only the extra ``streamseg[tensorrt]`` brings.
+Import it lazily: it imports `cuda.bindings`, which only the extra ``tensorrt`` brings.
 Every call's error code becomes an `EngineError`; running out of memory is one of its own. Keeps the
 protocols of `streamseg.runtime.backends.trt_seam`; knows nothing about TensorRT.
 """

@@ -20,6 +20,10 @@ BACKENDS: Mapping[str, str] = {
 
 TITLES = {"tensorrt": "TensorRT", "onnxruntime": "ONNX Runtime", "torch": "PyTorch"}
 
+TENSORRT_INSTALL = "pip install 'tensorrt-cu13>=10.13,<12' 'cuda-bindings>=13,<14' onnx"
+"""What the extras `tensorrt` and `build` bring, by names that a package index knows: an extra can
+only be asked for where this project's files are."""
+
 
 def find_backend(name: str) -> BuildingBackend:
     """The module of a backend.

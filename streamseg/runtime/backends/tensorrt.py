@@ -25,6 +25,7 @@ from streamseg.closing import ClosedAtExit
 from streamseg.errors import EngineError
 from streamseg.models.modelfile import ModelHeader
 from streamseg.runtime.backends.base import BackendUnavailableError, BuildConfig, BuildProgress
+from streamseg.runtime.backends.names import TENSORRT_INSTALL
 from streamseg.runtime.backends.trt_seam import Device, DeviceInfo, Plan, TensorInfo
 from streamseg.runtime.backends.trt_slot import FRAMES, LABELS, Slot
 from streamseg.runtime.engine import EngineSpec, check_frames
@@ -32,7 +33,6 @@ from streamseg.runtime.engine import EngineSpec, check_frames
 SLOTS = 2
 """One computes while the other copies; a third would only wait."""
 DRIVER_FILE = Path("/proc/driver/nvidia/version")
-INSTALL = "pip install 'streamseg[tensorrt]'"
 
 
 def environment() -> Mapping[str, str]:
@@ -234,15 +234,16 @@ def _load_modules() -> tuple[ModuleType, Device]:
         api = importlib.import_module("streamseg.runtime.backends.trt_api")
     except ModuleNotFoundError as error:
         raise BackendUnavailableError(
-            f"TensorRT is not installed (no module {error.name}); {INSTALL}"
+            f"TensorRT is not installed (no module {error.name}); {TENSORRT_INSTALL}"
         ) from error
     except (ImportError, OSError) as error:
         raise BackendUnavailableError(
-            f"TensorRT is installed, but does not load ({error}); install it again: {INSTALL}"
+            f"TensorRT is installed, but does not load ({error}); "
+            f"install it again: {TENSORRT_INSTALL}"
         ) from error
     except AttributeError as error:  # names that older releases do not have
         raise BackendUnavailableError(
-            f"the installed TensorRT is older than 10.12 ({error}); {INSTALL}"
+            f"the installed TensorRT is older than 10.12 ({error}); {TENSORRT_INSTALL}"
         ) from error
     api.version()
     device: Device = cuda.Device()

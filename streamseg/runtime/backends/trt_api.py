@@ -1,6 +1,6 @@
 """TensorRT (10.12 and newer, 11): the only module that touches its bindings.
 
-Import it lazily: it imports `tensorrt`, which only the extra ``streamseg[tensorrt]`` brings. One
+Import it lazily: it imports `tensorrt`, which only the extra ``tensorrt`` brings. One
 code path for both major versions: networks are strongly typed, so that precision lives in the graph
 and no builder flag that 11 has dropped is needed. Keeps the protocols of
 `runtime.backends.trt_seam`; knows nothing about files, caches or how GPU memory is allocated.
@@ -17,6 +17,7 @@ import tensorrt as trt
 
 from streamseg.errors import DeviceMemoryError, EngineError
 from streamseg.runtime.backends.base import BackendUnavailableError
+from streamseg.runtime.backends.names import TENSORRT_INSTALL
 from streamseg.runtime.backends.trt_seam import (
     BuildMonitor,
     BuildRequest,
@@ -48,7 +49,7 @@ def version() -> str:
     if parts < OLDEST or parts[0] > NEWEST_MAJOR:
         raise BackendUnavailableError(
             f"TensorRT {trt.__version__} is installed, {OLDEST[0]}.{OLDEST[1]} to "
-            f"{NEWEST_MAJOR}.x is needed; install it with: pip install 'streamseg[tensorrt]'"
+            f"{NEWEST_MAJOR}.x is needed; {TENSORRT_INSTALL}"
         )
     return trt.__version__
 

@@ -5,6 +5,7 @@ Knows nothing about proofs and gates.
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -54,8 +55,8 @@ class BuildRequest:
 class Watcher:
     """Who is told what a build does."""
 
-    notice: Callable[[str], None] = lambda _: None
-    """A sentence."""
+    notice: Callable[[str], None] = logging.getLogger("streamseg").info
+    """A sentence; where nobody else listens, it is logged."""
     progress: BuildProgress = lambda *_: None
 
 
@@ -118,7 +119,7 @@ def graph_of(
             kept = cache.graphs.keep(key.recipe, made)
     except ImportError as error:
         raise BackendUnavailableError(
-            f"{precision} needs the package {error.name or 'onnx'}: pip install 'streamseg[build]'"
+            f"{precision} needs the package {error.name or 'onnx'}: pip install onnx"
         ) from error
     except OSError as error:
         raise cache.disk_error(error) from error

@@ -16,6 +16,7 @@ from streamseg.cli import doctor
 from streamseg.cli.doctor import PROBES, Finding, Findings, MissingError, examine, findings_text
 from streamseg.errors import ModelError
 from streamseg.runtime.backends import names
+from streamseg.runtime.backends.names import TENSORRT_INSTALL
 
 
 class Breaks(MetaPathFinder):
@@ -122,7 +123,7 @@ def test_a_gpu_without_tensorrt_gets_advice() -> None:
         raise MissingError("not there")
 
     findings = examine({"GPU": gpu, "TensorRT": nothing, "PyTorch": nothing})
-    assert findings.advice[0] == "pip install 'streamseg[tensorrt]', then streamseg build-engine"
+    assert findings.advice[0] == f"{TENSORRT_INSTALL}, then streamseg build-engine"
     assert findings.state("TensorRT") == "missing"
 
 

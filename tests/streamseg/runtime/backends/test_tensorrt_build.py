@@ -229,7 +229,9 @@ def test_a_missing_or_broken_installation_in_words(
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(BackendUnavailableError, match=words) as caught:
         tensorrt.environment()
-    assert "pip install 'streamseg[tensorrt]'" in str(caught.value)
+    assert "pip install 'tensorrt-cu13>=10.13,<12' 'cuda-bindings>=13,<14' onnx" in str(
+        caught.value
+    )
     assert "streamseg.runtime.backends.trt_api" not in sys.modules
 
 
