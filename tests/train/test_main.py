@@ -98,7 +98,7 @@ def test_ctrl_c_says_how_to_go_on(
     tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(trainer: Trainer, _: object) -> float:
-        trainer.step = 7
+        trainer.state.step = 7
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Trainer, "fit", interrupted)

@@ -92,13 +92,13 @@ def test_a_reports_recipe_trains(path: Path, folders: dict[str, Path], tmp_path:
         device=torch.device("cpu"),
     )
     frozen = {
-        name: p.clone() for name, p in trainer.model.named_parameters() if not p.requires_grad
+        name: p.clone() for name, p in trainer.parts.model.named_parameters() if not p.requires_grad
     }
-    before = trainer.model.classifier.weight.clone()
+    before = trainer.parts.model.classifier.weight.clone()
     trainer.fit()
     assert trainer.step == 2
-    assert not torch.equal(trainer.model.classifier.weight, before)
-    for name, parameter in trainer.model.named_parameters():
+    assert not torch.equal(trainer.parts.model.classifier.weight, before)
+    for name, parameter in trainer.parts.model.named_parameters():
         if name in frozen:
             assert torch.equal(parameter, frozen[name])
     assert (tmp_path / "run" / "best.safetensors").is_file()

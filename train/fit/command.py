@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from train.errors import TrainError
 from train.fit.distributed import join_world, process_rank
-from train.fit.trainer import Progress as Step
+from train.fit.progress import Progress as Step
 from train.fit.trainer import Trainer
 from train.recipe import load_recipe
 
@@ -162,7 +162,7 @@ def _fit(trainer: Trainer) -> float:
     if trainer.resume():
         click.echo(f"resuming {trainer.folder.path} after step {trainer.step} of {trainer.total}")
     else:
-        click.echo(trainer.init_line)
+        click.echo(trainer.parts.init_line)
     if trainer.world.size > 1:
         click.echo(f"{trainer.world.size} processes, each on {trainer.device.type}")
     reporter = Reporter(Console())

@@ -1,4 +1,6 @@
-"""The training loop: steps, validations, checkpoints. Knows nothing about command lines.
+"""The training loop: which step, validation and checkpoint comes next. Knows no command line.
+
+`parts` builds what it trains with, `resume` says what a checkpoint holds, `validate` measures.
 
 Everything random in a step is seeded by its number, so that a run that goes on from any checkpoint
 takes the same steps as one that was never stopped.
@@ -7,11 +9,9 @@ takes the same steps as one that was never stopped.
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,63 +19,30 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from train.checkpoint import (
-    Checkpoint,
-    as_counter,
-    load_checkpoint,
-    optimizer_tensors,
-    part,
-    restore_optimizer,
-    save_checkpoint,
-)
+from train.checkpoint import save_checkpoint
 from train.distil.data import SoftTruth
 from train.errors import TrainError
 from train.fit.distributed import World
 from train.fit.environment import describe_environment
-from train.fit.initial import FOLDED, initialise
-from train.fit.losses import SegmentationLoss, class_weights
-from train.fit.optim import Frozen, clip_gradients, make_average, make_optimizer
+from train.fit.optim import clip_gradients
+from train.fit.parts import build_parts
 from train.fit.precision import Precision
+from train.fit.progress import Progress, progress_at
+from train.fit.resume import Snapshots, State, all_see
 from train.fit.runfolder import RunFolder
 from train.fit.sampling import EpochPlan
-from train.fit.schedule import rate_factor, set_rates
-from train.fit.soft_loss import DistilLoss
+from train.fit.schedule import set_rates
 from train.fit.splits import open_splits
 from train.fit.validate import validate
 from train.metrics import Scores
-from train.models import build_model
-from train.models.folded import measure_norms
 from train.models.segmenter import normalise
-from train.recipe import Recipe, changed_keys
+from train.recipe import Recipe
 
 SAVE_SECONDS = 300.0
 """Time between two resumable checkpoints within an epoch; each epoch's end has one."""
 
-MEASURED = 96
-"""Pictures that BatchNorm statistics are measured on, about."""
-
 Part = tuple[Tensor, ...]
 """Pictures and labels, and with teachers soft labels."""
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """What the loop tells its caller after each step (`loss`) and each validation (`scores`)."""
-
-    epoch: int
-    epochs: int
-    step: int
-    steps: int
-    """Steps of one epoch."""
-    loss: float
-    scores: Scores | None = None
-    seconds: float = 0.0
-    classes: tuple[str, ...] = ()
-    done: int = 0
-    """Steps since the run's start, of `total`."""
-    total: int = 0
-    ends_row: bool = False
-    """Whether this is the end of an epoch or a validation, not a step."""
 
 
 class Trainer:
@@ -130,45 +97,31 @@ class Trainer:
         self.total = config.iterations or self.steps * config.epochs
         self.folder = RunFolder(out, classes=self.classes.names, tensorboard=config.tensorboard)
         self._build(init)
-        self.step = 0
-        """Optimiser steps done."""
-        self.best = -1.0
-        self.stale = 0
-        """Validations in a row without a better mIoU."""
-        self.losses: list[float] = []
-        """Of the steps since the log's last row."""
+        self.state = State()
 
     def _build(self, init: Path | str | None) -> None:
-        recipe, device = self.recipe, self.device
-        torch.manual_seed(recipe.train.seed)
-        self.model = build_model(recipe.model)
         # A run that goes on has its checkpoint's weights: what it started from may be gone.
         source = None if self.folder.last.is_file() else init
-        with self.world.in_turn():
-            self.init_line = initialise(self.model, source, self.classes)
-        if str(source).startswith(FOLDED):
-            measure_norms(self.model.eval(), self._some_pictures())
-        self.model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if recipe.train.sync_batchnorm:
-            self.model = self.world.synchronised(self.model, device)
-        self.frozen = Frozen(self.model, recipe.optim)
-        balance = recipe.loss.balance
-        unweighted = torch.ones(len(self.classes), dtype=torch.int64)
-        pixels = unweighted if balance == "none" else self.train_set.class_pixels()
-        loss = SegmentationLoss(class_weights(pixels, balance), recipe.loss)
-        self.loss = (DistilLoss(loss, recipe.distil) if recipe.distil.active else loss).to(device)
-        self.optimizer = make_optimizer(self.model, recipe.optim)
-        self.rate = rate_factor(recipe.optim, self.total)
-        self.average = make_average(self.model, recipe.train.ema_decay)
-        if self.world.size > 1 and recipe.loss.auxiliary == 0 and recipe.model.head != "ocr":
-            self.frozen.add(getattr(self.model, "auxiliary", None))
-        self.network = self.world.wrap(self.model, device)
+        self.parts = build_parts(
+            self.recipe,
+            self.train_set,
+            source,
+            total=self.total,
+            device=self.device,
+            world=self.world,
+        )
+        self.snapshots = Snapshots(
+            recipe=self.recipe,
+            classes=self.classes,
+            steps=self.steps,
+            parts=self.parts,
+            precision=self.precision,
+        )
 
-    def _some_pictures(self) -> Iterator[Tensor]:
-        """Batches to measure BatchNorm statistics on: the first epoch's, the same each time."""
-        step = max(1, len(self.train_set) // MEASURED)
-        for index in range(0, len(self.train_set), step):
-            yield normalise(self.train_set[index][0][None])
+    @property
+    def step(self) -> int:
+        """Optimiser steps done."""
+        return self.state.step
 
     @property
     def epoch(self) -> int:
@@ -179,7 +132,7 @@ class Trainer:
     def finished(self) -> bool:
         """Whether the run is at its end, or was stopped early."""
         patience = self.recipe.train.patience
-        return self.step >= self.total or (patience > 0 and self.stale >= patience)
+        return self.step >= self.total or (patience > 0 and self.state.stale >= patience)
 
     def resume(self) -> bool:
         """Load ``last.safetensors`` if there is one.
@@ -188,48 +141,10 @@ class Trainer:
             TrainError: it belongs to another recipe, or the data has changed.
         """
         path = self.folder.last
-        if not self._all_see(path):
+        if not all_see(path, self.world, self.device):
             return False
-        saved = load_checkpoint(path)
-        if changed := changed_keys(saved.recipe, self.recipe):
-            raise TrainError(
-                f"{path}: the run folder holds a run of another recipe ({', '.join(changed)}); "
-                "choose another --out, or go on with the old recipe"
-            )
-        metrics, tensors = saved.metrics, saved.tensors
-        steps = int(metrics.get("steps_per_epoch", self.steps))
-        if steps != self.steps or saved.classes != self.classes:
-            raise TrainError(
-                f"{path}: the training data has changed ({steps} steps an epoch then, "
-                f"{self.steps} now; {len(saved.classes)} classes then, {len(self.classes)} now); "
-                "choose another --out"
-            )
-        restore_optimizer(self.optimizer, part(tensors, "optim"))
-        self.model.load_state_dict(part(tensors, "raw"))
-        self.average.module.load_state_dict(part(tensors, "model"))
-        self.average.n_averaged.copy_(tensors["counter.averaged"])
-        if self.precision.scaler.is_enabled() and "scaler" in metrics:
-            self.precision.scaler.load_state_dict(json.loads(metrics["scaler"]))
-        self.step = int(tensors["counter.step"])
-        self.best = float(metrics["best_miou"])
-        self.stale = int(metrics.get("stale", 0))
-        self.losses = tensors["counter.losses"].tolist() if "counter.losses" in tensors else []
+        self.state = self.snapshots.restore(path)
         return True
-
-    def _all_see(self, path: Path) -> bool:
-        """Whether there is a file; the same for all processes.
-
-        Raises:
-            TrainError: some see it and some do not: they would train from different weights.
-        """
-        seen = torch.tensor(int(path.is_file()), device=self.device)
-        count = int(self.world.total(seen))
-        if count not in (0, self.world.size):
-            raise TrainError(
-                f"{path}: {count} of {self.world.size} processes see it; to go on, --out must lie "
-                "on a disk that all machines share"
-            )
-        return count > 0
 
     def _steps_of_epoch(self) -> Iterator[tuple[Part, ...]]:
         """The parts of each step that this epoch still has."""
@@ -253,17 +168,17 @@ class Trainer:
     def _gradients(self, parts: tuple[Part, ...]) -> float:
         """Add up the gradients of one step's parts; return the loss over all processes."""
         truths = [self._truth(part) for part in parts]
-        masses = [self.loss.mass(truth) for truth in truths]
+        masses = [self.parts.loss.mass(truth) for truth in truths]
         total = self.world.total(torch.stack(masses).sum()).clamp(min=1e-12)
         value = torch.zeros((), dtype=torch.float64, device=self.device)
         for index, (pictures, *_) in enumerate(parts):
             x = normalise(pictures.to(self.device, non_blocking=True))
             x = x.contiguous(memory_format=torch.channels_last)
             last = index == len(parts) - 1
-            with self.world.local_gradients(self.network, last=last):
+            with self.world.local_gradients(self.parts.network, last=last):
                 with self.precision.autocast():
-                    outputs = self.network(x)
-                loss = self.loss(outputs, truths[index]) * (masses[index] / total).float()
+                    outputs = self.parts.network(x)
+                loss = self.parts.loss(outputs, truths[index]) * (masses[index] / total).float()
                 # DistributedDataParallel takes the processes' mean, the loss is their sum
                 self.precision.scaler.scale(loss * self.world.size).backward()
             value += loss.detach()
@@ -274,8 +189,8 @@ class Trainer:
         config, scaler = self.recipe, self.precision.scaler
         number = (config.train.seed * 1_000_003 + self.step) * 4099 + self.world.rank
         torch.manual_seed(number)  # dropout
-        lr = set_rates(self.optimizer, self.rate(self.step))
-        self.optimizer.zero_grad(set_to_none=True)
+        lr = set_rates(self.parts.optimizer, self.parts.rate(self.step))
+        self.parts.optimizer.zero_grad(set_to_none=True)
         loss = self._gradients(parts)
         if not math.isfinite(loss):
             raise TrainError(
@@ -283,12 +198,12 @@ class Trainer:
                 f"step {self.step % self.steps + 1}; lower optim.lr"
             )
         if config.optim.clip_norm > 0:
-            scaler.unscale_(self.optimizer)
-            clip_gradients(self.model, config.optim.clip_norm)
-        scaler.step(self.optimizer)
+            scaler.unscale_(self.parts.optimizer)
+            clip_gradients(self.parts.model, config.optim.clip_norm)
+        scaler.step(self.parts.optimizer)
         scaler.update()
-        self.average.update_parameters(self.model)
-        self.step += 1
+        self.parts.average.update_parameters(self.parts.model)
+        self.state.step += 1
         return loss, lr
 
     def _due(self) -> tuple[bool, bool]:
@@ -302,48 +217,29 @@ class Trainer:
         return look or epoch_end, look
 
     def _validate(self) -> tuple[Scores, float]:
-        self.world.as_main(self.model, self.average.module)
+        self.world.as_main(self.parts.model, self.parts.average.module)
         result = validate(
-            self.average.module,
+            self.parts.average.module,
             self.val_set,
-            self.loss,
+            self.parts.loss,
             label_stride=self.recipe.model.label_stride,
             device=self.device,
             world=self.world,
         )
-        self.stale += 1
+        self.state.stale += 1
         if self.recipe.train.keep_all and self.world.is_main:
             path = self.folder.path / f"step_{self.step:07d}.safetensors"
-            save_checkpoint(path, self._checkpoint(result[0], full=False))
-        if result[0].miou > self.best:
-            self.best, self.stale = result[0].miou, 0
+            self._save(path, result[0], full=False)
+        if result[0].miou > self.state.best:
+            self.state.best, self.state.stale = result[0].miou, 0
             if self.world.is_main:
-                save_checkpoint(self.folder.best, self._checkpoint(result[0], full=False))
+                save_checkpoint(
+                    self.folder.best, self.snapshots.take(self.state, result[0], full=False)
+                )
         return result
 
-    def _checkpoint(self, scores: Scores | None, *, full: bool) -> Checkpoint:
-        metrics: dict[str, Any] = {"best_miou": self.best, "split": "val"}
-        if self.recipe.distil.active and not self.recipe.distil.labelled:
-            metrics["truth"] = "the teachers' most probable class"
-        if scores is not None:
-            metrics |= scores.as_dict(self.classes.names)
-        tensors = {f"model.{k}": v for k, v in self.average.module.state_dict().items()}
-        if full:
-            tensors |= {f"raw.{k}": v for k, v in self.model.state_dict().items()}
-            tensors |= {f"optim.{k}": v for k, v in optimizer_tensors(self.optimizer).items()}
-            tensors["counter.step"] = as_counter(self.step)
-            tensors["counter.averaged"] = self.average.n_averaged
-            tensors["counter.losses"] = torch.tensor(self.losses, dtype=torch.float64)
-            metrics |= {"stale": self.stale, "steps_per_epoch": self.steps}
-            if self.precision.scaler.is_enabled():
-                metrics["scaler"] = json.dumps(self.precision.scaler.state_dict())
-        return Checkpoint(
-            recipe=self.recipe,
-            classes=self.classes,
-            epoch=self.epoch,
-            metrics=metrics,
-            tensors=tensors,
-        )
+    def _save(self, path: Path, scores: Scores | None, *, full: bool) -> None:
+        save_checkpoint(path, self.snapshots.take(self.state, scores, full=full))
 
     def _open_folder(self) -> None:
         if self.world.is_main:
@@ -355,17 +251,9 @@ class Trainer:
             )
 
     def _progress(self, loss: float, **more: Any) -> Progress:
-        epoch = math.ceil(self.step / self.steps)
-        return Progress(
-            epoch=epoch,
-            epochs=math.ceil(self.total / self.steps),
-            step=self.step - (epoch - 1) * self.steps,
-            steps=self.steps,
-            loss=loss,
-            done=self.step,
-            total=self.total,
-            classes=self.classes.names,
-            **more,
+        names = self.classes.names
+        return progress_at(
+            self.step, loss, steps=self.steps, total=self.total, classes=names, **more
         )
 
     def fit(self, report: Callable[[Progress], None] = lambda _: None) -> float:
@@ -393,15 +281,15 @@ class Trainer:
             ) from error
         finally:
             self.folder.close()
-        return self.best
+        return self.state.best
 
     def _fit_epoch(self, report: Callable[[Progress], None]) -> None:
         """What this epoch still has, or until the run ends."""
         start = saved = time.monotonic()
-        self.frozen.train()
+        self.parts.frozen.train()
         for parts in self._steps_of_epoch():
             loss, lr = self._train_step(parts)
-            self.losses.append(loss)
+            self.state.losses.append(loss)
             progress = self._progress(loss)
             if self.world.is_main:
                 self.folder.add_step(step=self.step, epoch=progress.epoch, loss=loss, lr=lr)
@@ -416,7 +304,9 @@ class Trainer:
                 if self.world.is_main:
                     # The logs first: a kill between the two repeats the steps that they tell of.
                     self.folder.flush()
-                    save_checkpoint(self.folder.last, self._checkpoint(scores, full=True))
+                    save_checkpoint(
+                        self.folder.last, self.snapshots.take(self.state, scores, full=True)
+                    )
                 saved = time.monotonic()
             if self.finished:
                 return
@@ -427,7 +317,7 @@ class Trainer:
         """A row of the log, with a validation if it is time to `look`."""
         validation = self._validate() if look else None
         scores = validation[0] if validation else None
-        mean, seconds = sum(self.losses) / len(self.losses), time.monotonic() - start
+        mean, seconds = sum(self.state.losses) / len(self.state.losses), time.monotonic() - start
         if self.world.is_main:
             self.folder.add_row(
                 epoch=math.ceil(self.step / self.steps),
@@ -438,5 +328,5 @@ class Trainer:
                 validation=validation,
             )
         report(self._progress(mean, scores=scores, seconds=seconds, ends_row=True))
-        self.losses = []
+        self.state.losses = []
         return scores

@@ -71,7 +71,7 @@ def test_a_network_learns_from_a_teacher_alone(tmp_path: Path, pictures: Path) -
     losses = []
     trainer.fit(lambda step: losses.append(step.loss))
     assert losses[-1] < 0.6 * losses[0]
-    assert trainer.best > 0.2
+    assert trainer.state.best > 0.2
 
 
 def test_held_out_pictures_have_the_teachers_word_for_truth(tmp_path: Path, pictures: Path) -> None:

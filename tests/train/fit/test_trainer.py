@@ -18,7 +18,8 @@ from tests.train.drawn import draw_dataset, tiny_recipe
 from train.checkpoint import load_checkpoint
 from train.errors import TrainError
 from train.fit.distributed import World
-from train.fit.trainer import Progress, Trainer
+from train.fit.progress import Progress
+from train.fit.trainer import Trainer
 from train.models import build_model
 from train.recipe import Recipe
 
@@ -209,7 +210,7 @@ def test_labels_without_a_known_class(tmp_path: Path) -> None:
 def test_a_loss_that_explodes_is_named(tmp_path: Path, data: Path) -> None:
     run = trainer(tiny_recipe(), data, tmp_path / "run")
     with torch.no_grad():
-        run.model.classifier.weight.fill_(float("nan"))
+        run.parts.model.classifier.weight.fill_(float("nan"))
     with pytest.raises(TrainError, match=r"became nan in epoch 1, step 1; lower optim\.lr"):
         run.fit()
 
@@ -222,7 +223,7 @@ def test_a_run_folder_that_cannot_be_made(tmp_path: Path, data: Path) -> None:
 
 def without_dropout(run: Trainer) -> Trainer:
     """Dropout draws anew for each part of a batch: off, where parts must equal the whole."""
-    for module in run.model.modules():
+    for module in run.parts.model.modules():
         if isinstance(module, nn.Dropout2d):
             module.p = 0.0
     return run
@@ -299,7 +300,7 @@ def test_early_stopping_counts_on_after_a_resume(
         trainer(recipe, data, tmp_path / "run").fit(StopIn(epoch=2, step=2))
     resumed = trainer(recipe, data, tmp_path / "run")
     assert resumed.resume()
-    assert (resumed.step, resumed.stale) == (3, 2)
+    assert (resumed.step, resumed.state.stale) == (3, 2)
     best = resumed.fit()
     assert resumed.step == 4
     again = trainer(recipe, data, tmp_path / "run")
@@ -314,9 +315,9 @@ def test_a_frozen_backbone_stays_as_it_is(tmp_path: Path, data: Path) -> None:
         optim={"freeze": ["backbone"], "weight_decay": 0.1}, train={"epochs": 1, "ema_decay": 0.0}
     )
     run = trainer(recipe, data, tmp_path / "run")
-    before = {key: value.clone() for key, value in run.model.state_dict().items()}
+    before = {key: value.clone() for key, value in run.parts.model.state_dict().items()}
     run.fit()
-    changed = {k for k, v in run.model.state_dict().items() if not torch.equal(v, before[k])}
+    changed = {k for k, v in run.parts.model.state_dict().items() if not torch.equal(v, before[k])}
     assert "classifier.weight" in changed
     assert not any(key.startswith("backbone.") for key in changed)
 
@@ -354,7 +355,7 @@ def test_what_pytorch_says_becomes_a_sentence(
     def fail(_: torch.Tensor) -> torch.Tensor:
         raise error
 
-    monkeypatch.setattr(run.network, "forward", fail)
+    monkeypatch.setattr(run.parts.network, "forward", fail)
     with pytest.raises(TrainError, match=message):
         run.fit()
 
