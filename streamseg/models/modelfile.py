@@ -10,13 +10,12 @@ straight from the file (`onnx` is not a run-time dependency), in microseconds, f
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from streamseg.errors import ModelError, UsageError
-from streamseg.models.palette import Palette
+from streamseg.models.palette import Palette, check_text
 
 HEADER_KEY = "streamseg"
 HEADER_FORMAT = 1
@@ -24,6 +23,8 @@ SIZE_MULTIPLE = 32
 """Height and width of a network's input are multiples of this."""
 MODELS_DIR = Path(__file__).parent
 
+_LONGEST_HEADER = 1 << 20
+"""Bytes; what is longer is no header, and is not read."""
 _METADATA_PROPS = 14  # field number in onnx.proto's ModelProto
 
 
@@ -44,6 +45,15 @@ class ModelHeader:
     streamseg_version: str
 
     def __post_init__(self) -> None:
+        for what in ("name", "architecture", "checkpoint_sha256", "streamseg_version"):
+            check_text(what, getattr(self, what))
+        for what in ("training_data", "training_data_licence"):
+            if getattr(self, what) != "":
+                check_text(what, getattr(self, what))
+        if not isinstance(self.accuracy, dict):
+            raise ValueError(f"accuracy must be an object, got {self.accuracy!r:.80}")
+        if not all(type(side) is int for side in self.default_size):
+            raise ValueError(f"default_size must be whole numbers, got {self.default_size!r:.80}")
         width, height = self.default_size
         if width < 32 or height < 32 or width % SIZE_MULTIPLE or height % SIZE_MULTIPLE:
             raise ValueError(f"default_size must be multiples of 32, got {self.default_size}")
@@ -78,7 +88,14 @@ class ModelHeader:
                 colours=tuple(tuple(c["colour"]) for c in classes),
             )
             width, height = values.pop("default_size")
+            unknown = sorted(set(values) - {part.name for part in fields(cls)})
+            if unknown:
+                raise ValueError(f"unknown parts {unknown!a:.80}")
             return cls(classes=palette, default_size=(width, height), **values)
+        except RecursionError as error:
+            raise ModelError(
+                f"{path}: its streamseg header is nested too deeply; export the model again"
+            ) from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ModelError(
                 f"{path}: its streamseg header is broken ({error}); export the model again"
@@ -122,21 +139,22 @@ def read_header(path: Path) -> ModelHeader:
     """
     try:
         with path.open("rb") as file:
-            properties = dict(_metadata_props(file, path.stat().st_size))
+            header = _find_header(file, path.stat().st_size)
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
     except (ValueError, UnicodeDecodeError, IndexError) as error:
         raise ModelError(f"{path}: not an ONNX file, or a truncated one ({error})") from error
-    if HEADER_KEY not in properties:
+    if header is None:
         raise ModelError(
             f"{path}: an ONNX file without a streamseg header, so its classes and input are "
             "unknown; export models with 'python -m engines export'"
         )
-    return ModelHeader.from_json(properties[HEADER_KEY], path)
+    return ModelHeader.from_json(header, path)
 
 
-def _metadata_props(file: BinaryIO, size: int) -> Iterator[tuple[str, str]]:
-    """Key and value of ModelProto.metadata_props; every other field is skipped, not read."""
+def _find_header(file: BinaryIO, size: int) -> str | None:
+    """Our value of ModelProto.metadata_props; every other field is skipped, not read."""
+    found = None
     if size == 0:
         raise ValueError("the file is empty")
     while file.tell() < size:
@@ -151,16 +169,26 @@ def _metadata_props(file: BinaryIO, size: int) -> Iterator[tuple[str, str]]:
         if file.tell() + length > size:
             raise ValueError("it ends in the middle of a field")
         if number == _METADATA_PROPS:
-            yield _string_pair(file, file.tell() + length)
+            name, value = _string_pair(file, file.tell() + length)
+            found = value if name == HEADER_KEY else found
         else:
             file.seek(length, 1)
+    return found
 
 
 def _string_pair(file: BinaryIO, end: int) -> tuple[str, str]:
+    """Key and value; what is longer than a header may be is left out, unless it is ours."""
     values = {1: "", 2: ""}
     while file.tell() < end:
-        number = _varint(file) >> 3
-        values[number] = file.read(_varint(file)).decode()
+        number, length = _varint(file) >> 3, _varint(file)
+        if file.tell() + length > end:
+            raise ValueError("it ends in the middle of a text")
+        if length <= _LONGEST_HEADER:
+            values[number] = file.read(length).decode()
+            continue
+        if values[1] in ("", HEADER_KEY):  # the key comes first in every file that is written
+            raise ValueError(f"its header is longer than {_LONGEST_HEADER} bytes")
+        file.seek(length, 1)
     return values[1], values[2]
 
 

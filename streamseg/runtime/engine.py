@@ -15,6 +15,7 @@ from typing import Literal, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from streamseg.errors import EngineError
 from streamseg.models.modelfile import SIZE_MULTIPLE, ModelHeader
 
 BackendName = Literal["auto", "tensorrt", "onnxruntime", "torch"]
@@ -70,6 +71,28 @@ class Engine(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None: ...
+
+
+def check_labels(
+    labels_NHW: NDArray[np.uint8], frames_NHWC: NDArray[np.uint8], header: ModelHeader, path: Path
+) -> None:
+    """Refuse what a model file of ours never gives, and what would be drawn as something else.
+
+    Raises:
+        EngineError: labels of another shape than the frames, or beyond the model's classes.
+    """
+    if labels_NHW.shape != frames_NHWC.shape[:3]:
+        raise EngineError(
+            f"{path}: gives labels {list(labels_NHW.shape)} for frames "
+            f"{list(frames_NHWC.shape)}; expected {list(frames_NHWC.shape[:3])}: "
+            "export the model again"
+        )
+    largest, classes = int(labels_NHW.max()), len(header.classes)
+    if largest >= classes:
+        raise EngineError(
+            f"{path}: gives label {largest}, and its header names {classes} classes (0 to "
+            f"{classes - 1}); export the model again"
+        )
 
 
 def check_frames(frames_NHWC: NDArray[np.uint8]) -> None:

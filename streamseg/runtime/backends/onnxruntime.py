@@ -15,7 +15,7 @@ from streamseg.errors import EngineError, ModelError
 from streamseg.models.modelfile import ModelHeader
 from streamseg.runtime.backends.base import BuildConfig, BuildProgress
 from streamseg.runtime.cpu import cpu_name, cpu_threads
-from streamseg.runtime.engine import EngineSpec, check_frames
+from streamseg.runtime.engine import EngineSpec, check_frames, check_labels
 
 MAX_WORKERS = 16
 """Calls at the same time at most: each holds its own feature maps, some 60 MiB at 512x288."""
@@ -65,7 +65,8 @@ class OnnxRuntimeEngine(ClosedAtExit):
         # Not set: session.x64quantprecision. It keeps int8 products from saturating at 16 bits, at
         # 1.8 times the time with VNNI and 1.4 without; weights that cannot saturate are free, see
         # streamseg.runtime.precision.int8.
-        options.log_severity_level = 3
+        # Nothing: each failure is an exception, too, and its text stands in our sentence.
+        options.log_severity_level = 4
         try:
             self._session: ort.InferenceSession | None = ort.InferenceSession(
                 graph or str(path),
@@ -107,7 +108,9 @@ class OnnxRuntimeEngine(ClosedAtExit):
                 f"{self._path}: ONNX Runtime failed on frames "
                 f"{list(frames_NHWC.shape)} ({_first_line(error)})"
             ) from error
-        return np.asarray(labels, dtype=np.uint8)
+        labels_NHW = np.asarray(labels, dtype=np.uint8)
+        check_labels(labels_NHW, frames_NHWC, self.spec.model, self._path)
+        return labels_NHW
 
     def close(self) -> None:
         """Free the session (when calls that are under way are done)."""

@@ -16,12 +16,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import struct
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from streamseg.errors import EngineFileError
+from streamseg.models.palette import check_text
 from streamseg.runtime.cache.enginekey import EngineKey
 
 MAGIC = b"\x93SSEGENG"  # no text file begins like this
@@ -65,10 +67,40 @@ class EngineHeader:
         """What `to_bytes` made.
 
         Raises:
-            ValueError, KeyError, TypeError, AttributeError: it did not make this.
+            ValueError, KeyError, TypeError, AttributeError, RecursionError: it did not make this.
         """
         values = json.loads(text)
-        return cls(key=EngineKey.from_dict(values.pop("key")), **values)
+        header = cls(key=EngineKey.from_dict(values.pop("key")), **values)
+        header.check()
+        return header
+
+    def check(self) -> None:
+        """Refuse what no build makes: values of other kinds, text that a terminal would obey.
+
+        Raises:
+            ValueError: such a value.
+        """
+        key = self.key
+        for text in (self.model, self.built_at, self.streamseg_version, self.payload_sha256):
+            check_text("a text", text)
+        for text in (key.backend, key.model_sha256, *key.exclude, *key.environment):
+            check_text("a part of its key", text)
+        for part in (*key.environment.values(), key.program_sha256, key.calibration_sha256):
+            if part:
+                check_text("a part of its key", part)
+        if type(self.payload_bytes) is not int or self.payload_bytes < 0:
+            raise ValueError(f"its payload cannot have {self.payload_bytes!r:.40} bytes")
+        if not isinstance(self.proof, dict):
+            raise ValueError("its proof is no object")
+        numbers = {"build_seconds": self.build_seconds}
+        numbers |= {name: self.proof[name] for name in ("share", "speedup") if name in self.proof}
+        for name, value in numbers.items():
+            if value is not None and (
+                isinstance(value, bool)
+                or not isinstance(value, (int, float))
+                or not math.isfinite(value)
+            ):
+                raise ValueError(f"{name} is no number, {value!r:.40}")
 
 
 def write_engine(file: BinaryIO, header: EngineHeader, payload: bytes) -> None:
@@ -113,9 +145,10 @@ def read_engine_header(file: BinaryIO, path: Path) -> EngineHeader:
         raise _damaged(path)
     try:
         return EngineHeader.from_bytes(text)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise EngineFileError(
-            f"{path}: its header cannot be understood ({error}); build the engine again"
+            f"{path}: its header cannot be understood ({ascii(str(error))[1:-1]}); "
+            "build the engine again"
         ) from error
 
 
