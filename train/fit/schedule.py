@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from torch.optim import Optimizer
 
-from train.settings.fit import OptimConfig
+from train.settings.fit import LoopConfig, OptimConfig
 
 
 def rate_factor(config: OptimConfig, steps: int) -> Callable[[int], float]:
@@ -41,3 +41,16 @@ def set_rates(optimizer: Optimizer, factor: float) -> float:
     for group in optimizer.param_groups:
         group["lr"] = group["initial_lr"] * factor
     return max(float(group["lr"]) for group in optimizer.param_groups)
+
+
+def due(config: LoopConfig, step: int, *, steps: int, total: int) -> tuple[bool, bool]:
+    """Whether a row of the log, and a validation, are due after `step` of `total` steps.
+
+    `steps` is the number of one epoch.
+    """
+    end, epoch_end = step >= total, step % steps == 0
+    if config.validate_every_steps:
+        look = end or step % config.validate_every_steps == 0
+    else:
+        look = end or (epoch_end and step // steps % config.validate_every == 0)
+    return look or epoch_end, look

@@ -1,9 +1,7 @@
 """The training loop: which step, validation and checkpoint comes next. Knows no command line.
 
-`parts` builds what it trains with, `resume` says what a checkpoint holds, `validate` measures.
-
-Everything random in a step is seeded by its number, so that a run that goes on from any checkpoint
-takes the same steps as one that was never stopped.
+`parts` builds what it trains with, `step` takes a step, `resume` says what a checkpoint
+holds, `validate` measures.
 """
 
 from __future__ import annotations
@@ -16,33 +14,27 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader
 
 from train.checkpoint import save_checkpoint
-from train.distil.data import SoftTruth
-from train.errors import TrainError
 from train.fit.distributed import World
 from train.fit.environment import describe_environment
-from train.fit.optim import clip_gradients
+from train.fit.failures import failures_in_words
 from train.fit.parts import build_parts
 from train.fit.precision import Precision
 from train.fit.progress import Progress, progress_at
 from train.fit.resume import Snapshots, State, all_see
 from train.fit.runfolder import RunFolder
 from train.fit.sampling import EpochPlan
-from train.fit.schedule import set_rates
+from train.fit.schedule import due
 from train.fit.splits import open_splits
+from train.fit.step import Part, Stepper
 from train.fit.validate import validate
 from train.metrics import Scores
-from train.models.segmenter import normalise
 from train.recipe import Recipe
 
 SAVE_SECONDS = 300.0
 """Time between two resumable checkpoints within an epoch; each epoch's end has one."""
-
-Part = tuple[Tensor, ...]
-"""Pictures and labels, and with teachers soft labels."""
 
 
 class Trainer:
@@ -76,7 +68,7 @@ class Trainer:
     ) -> None:
         self.device, self.world = device, world or World()
         self._source, self._given = source, {"data": data and str(data), "init": init and str(init)}
-        self.precision = Precision(recipe.train.amp, device)
+        self._out, self.precision = out, Precision(recipe.train.amp, device)
         if self.world.is_main:
             RunFolder(out, classes=(), tensorboard=False).check()
         with self.world.in_turn():  # the first process fills the cache of soft labels for all
@@ -85,7 +77,13 @@ class Trainer:
         self.recipe = dataclasses.replace(
             recipe, model=dataclasses.replace(recipe.model, classes=len(self.classes))
         )
-        config = recipe.train
+        self._plan()
+        self._build(init)
+        self.state = State()
+
+    def _plan(self) -> None:
+        """Which pictures each step takes, how many steps there are, and where they are told of."""
+        config = self.recipe.train
         self.plan = EpochPlan(
             len(self.train_set),
             batch=config.batch,
@@ -95,9 +93,9 @@ class Trainer:
         )
         self.steps = self.plan.steps
         self.total = config.iterations or self.steps * config.epochs
-        self.folder = RunFolder(out, classes=self.classes.names, tensorboard=config.tensorboard)
-        self._build(init)
-        self.state = State()
+        self.folder = RunFolder(
+            self._out, classes=self.classes.names, tensorboard=config.tensorboard
+        )
 
     def _build(self, init: Path | str | None) -> None:
         # A run that goes on has its checkpoint's weights: what it started from may be gone.
@@ -116,6 +114,14 @@ class Trainer:
             steps=self.steps,
             parts=self.parts,
             precision=self.precision,
+        )
+        self.stepper = Stepper(
+            recipe=self.recipe,
+            parts=self.parts,
+            precision=self.precision,
+            steps=self.steps,
+            device=self.device,
+            world=self.world,
         )
 
     @property
@@ -159,63 +165,6 @@ class Trainer:
         parts = iter(loader)
         return zip(*[parts] * self.recipe.train.accumulate, strict=True)
 
-    def _truth(self, part: Part) -> Any:
-        """What a part's scores are compared with, on the device: what the run's loss takes."""
-        _, labels, *soft = part
-        truth: Tensor | SoftTruth = SoftTruth(labels, *soft) if soft else labels
-        return truth.to(self.device, non_blocking=True)
-
-    def _gradients(self, parts: tuple[Part, ...]) -> float:
-        """Add up the gradients of one step's parts; return the loss over all processes."""
-        truths = [self._truth(part) for part in parts]
-        masses = [self.parts.loss.mass(truth) for truth in truths]
-        total = self.world.total(torch.stack(masses).sum()).clamp(min=1e-12)
-        value = torch.zeros((), dtype=torch.float64, device=self.device)
-        for index, (pictures, *_) in enumerate(parts):
-            x = normalise(pictures.to(self.device, non_blocking=True))
-            x = x.contiguous(memory_format=torch.channels_last)
-            last = index == len(parts) - 1
-            with self.world.local_gradients(self.parts.network, last=last):
-                with self.precision.autocast():
-                    outputs = self.parts.network(x)
-                loss = self.parts.loss(outputs, truths[index]) * (masses[index] / total).float()
-                # DistributedDataParallel takes the processes' mean, the loss is their sum
-                self.precision.scaler.scale(loss * self.world.size).backward()
-            value += loss.detach()
-        return float(self.world.total(value))
-
-    def _train_step(self, parts: tuple[Part, ...]) -> tuple[float, float]:
-        """One optimiser step; returns its loss and its highest learning rate."""
-        config, scaler = self.recipe, self.precision.scaler
-        number = (config.train.seed * 1_000_003 + self.step) * 4099 + self.world.rank
-        torch.manual_seed(number)  # dropout
-        lr = set_rates(self.parts.optimizer, self.parts.rate(self.step))
-        self.parts.optimizer.zero_grad(set_to_none=True)
-        loss = self._gradients(parts)
-        if not math.isfinite(loss):
-            raise TrainError(
-                f"{config.name}: the loss became {loss} in epoch {self.epoch + 1}, "
-                f"step {self.step % self.steps + 1}; lower optim.lr"
-            )
-        if config.optim.clip_norm > 0:
-            scaler.unscale_(self.parts.optimizer)
-            clip_gradients(self.parts.model, config.optim.clip_norm)
-        scaler.step(self.parts.optimizer)
-        scaler.update()
-        self.parts.average.update_parameters(self.parts.model)
-        self.state.step += 1
-        return loss, lr
-
-    def _due(self) -> tuple[bool, bool]:
-        """Whether a row of the log, and a validation, are due after this step."""
-        config = self.recipe.train
-        end, epoch_end = self.step >= self.total, self.step % self.steps == 0
-        if config.validate_every_steps:
-            look = end or self.step % config.validate_every_steps == 0
-        else:
-            look = end or (epoch_end and self.epoch % config.validate_every == 0)
-        return look or epoch_end, look
-
     def _validate(self) -> tuple[Scores, float]:
         self.world.as_main(self.parts.model, self.parts.average.module)
         result = validate(
@@ -233,9 +182,7 @@ class Trainer:
         if result[0].miou > self.state.best:
             self.state.best, self.state.stale = result[0].miou, 0
             if self.world.is_main:
-                save_checkpoint(
-                    self.folder.best, self.snapshots.take(self.state, result[0], full=False)
-                )
+                self._save(self.folder.best, result[0], full=False)
         return result
 
     def _save(self, path: Path, scores: Scores | None, *, full: bool) -> None:
@@ -265,20 +212,9 @@ class Trainer:
         """
         self._open_folder()
         try:
-            while not self.finished:
-                self._fit_epoch(report)
-        except torch.OutOfMemoryError as error:
-            raise TrainError(
-                f"{self.device} ran out of memory; lower train.batch or data.crop, "
-                "or raise train.accumulate"
-            ) from error
-        except ValueError as error:
-            if "more than 1 value per channel" not in str(error):
-                raise
-            raise TrainError(
-                "BatchNorm cannot train on one picture: a process has one a part; raise "
-                "train.batch, lower train.accumulate, or set optim.freeze_batchnorm"
-            ) from error
+            with failures_in_words(self.device):
+                while not self.finished:
+                    self._fit_epoch(report)
         finally:
             self.folder.close()
         return self.state.best
@@ -288,14 +224,15 @@ class Trainer:
         start = saved = time.monotonic()
         self.parts.frozen.train()
         for parts in self._steps_of_epoch():
-            loss, lr = self._train_step(parts)
+            loss, lr = self.stepper.take(self.step, parts)
+            self.state.step += 1
             self.state.losses.append(loss)
             progress = self._progress(loss)
             if self.world.is_main:
                 self.folder.add_step(step=self.step, epoch=progress.epoch, loss=loss, lr=lr)
             report(progress)
             scores = None
-            row, look = self._due()
+            row, look = due(self.recipe.train, self.step, steps=self.steps, total=self.total)
             if row:
                 scores = self._end_row(report, lr, start, look=look)
                 start = time.monotonic()
