@@ -99,7 +99,7 @@ def segment_video(
     output = OutputPath.check(Path(dst), overwrite=overwrite, source=Path(src))
     draw = DrawOptions(mode=mode, alpha=alpha, classes=classes, legend=legend)
     with ExitStack() as stack:
-        source = stack.enter_context(FileSource(Path(src), threads=threads or cpu_threads()))
+        source = stack.enter_context(FileSource(src, threads=threads or cpu_threads()))
         told = Notices(watcher)
         chosen = choose_engine(
             model,
@@ -147,7 +147,7 @@ def label_frames(
     """
     with ExitStack() as stack:
         source = stack.enter_context(
-            FileSource(Path(src), threads=threads or cpu_threads(), copy_audio=False)
+            FileSource(src, threads=threads or cpu_threads(), copy_audio=False)
         )
         chosen = choose_engine(
             model,

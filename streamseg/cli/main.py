@@ -181,7 +181,7 @@ def encoder_options(command: F) -> F:
 def main() -> None:
     """Segment a video or a camera stream, fast, on the machine you have."""
     interrupts.install()
-    os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 reports its settings on every start
+    os.environ.setdefault("SVT_LOG", "0")  # SVT-AV1 writes lines of its own, on every start too
 
 
 @main.command()

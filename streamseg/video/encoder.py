@@ -12,6 +12,20 @@ from streamseg.drawing.yuv import LAYOUTS
 from streamseg.errors import UsageError
 from streamseg.video.source import SourceInfo
 
+PRESETS = (
+    "ultrafast",
+    "superfast",
+    "veryfast",
+    "faster",
+    "fast",
+    "medium",
+    "slow",
+    "slower",
+    "veryslow",
+    "placebo",
+)
+"""Of x264 and x265, which also take their numbers."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderOptions:
@@ -31,6 +45,13 @@ class EncoderOptions:
     def __post_init__(self) -> None:
         if self.crf is not None and not 0 <= self.crf <= 63:
             raise UsageError(f"--crf must be 0..63, got {self.crf}")
+        # x264 writes a line of its own about a preset that it does not know.
+        known = self.codec not in ("libx264", "libx265") or self.preset in (None, *PRESETS)
+        if not known and self.preset not in {str(n) for n in range(len(PRESETS))}:
+            raise UsageError(
+                f"--preset {self.preset}: {self.codec} knows none of that name; "
+                f"take one of {', '.join(PRESETS)}"
+            )
 
     def as_options(self) -> dict[str, str]:
         """The options FFmpeg's encoder gets."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -23,6 +25,8 @@ from streamseg.video.source import (
 )
 from streamseg.video.timeline import Timeline
 
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+_PATTERN = re.compile(r"%\d*d|[*?]")
 _CLOSE_ENOUGH_SECONDS = 0.25
 """How far the last packet may end before the length that a header gives in seconds."""
 
@@ -34,7 +38,7 @@ class FileSource(ContainerReader):
     it goes. Both are told in `warnings`.
 
     Args:
-        path: the file.
+        path: the file; one that is text is not taken for an address, a pattern or standard input.
         threads: decoder threads.
         copy_audio: collect the first audio stream's packets.
 
@@ -43,8 +47,8 @@ class FileSource(ContainerReader):
         SourceError: not a video, or one without a video stream.
     """
 
-    def __init__(self, path: Path, *, threads: int = 0, copy_audio: bool = True) -> None:
-        self.path = path
+    def __init__(self, path: str | Path, *, threads: int = 0, copy_audio: bool = True) -> None:
+        self.path = checked_path(path)
         self.leftover: list[AnyPacket] = []
         self.warnings: list[str] = []
         self._damaged = 0
@@ -72,8 +76,7 @@ class FileSource(ContainerReader):
             if self._first is None:
                 detail = f" ({self._trouble})" if self._trouble else ""
                 raise SourceError(
-                    f"{self.path}: not one frame could be decoded{detail}; "
-                    "the file is damaged or empty"
+                    f"{self.path}: not one frame could be decoded{detail}; {_why_none(self.path)}"
                 )
             self.first_frame = self._first.frame
             self.info = describe(
@@ -222,6 +225,48 @@ class FileSource(ContainerReader):
         return round(missing * self.info.rate), f"{promised:.1f} s"
 
 
+def checked_path(src: str | Path) -> Path:
+    """What a user wrote, as the path of a file.
+
+    Raises:
+        UsageError: nothing of that name is there, and it reads like something that is no file.
+    """
+    text = str(src)
+    path = Path(src)
+    try:
+        if path.exists():
+            return path
+    except OSError:  # a name that cannot be looked up: said when it is opened
+        return path
+    if _ADDRESS.match(text):
+        raise UsageError(
+            f"{text}: is an address; use 'streamseg webcam --source {text}', or give a file that "
+            "was downloaded"
+        )
+    if text == "-":
+        raise UsageError("-: standard input is not read; give a file, or a named pipe (mkfifo)")
+    if _PATTERN.search(text):
+        raise UsageError(
+            f"{text}: no such file, and patterns are not followed; make a video of the pictures "
+            f"first, as with 'ffmpeg -i PATTERN video.mkv'"
+        )
+    return path
+
+
+def _why_none(path: Path) -> str:
+    """Why a file that could be opened has no frame, by what it is."""
+    if path.is_fifo():
+        return (
+            "an MP4 cannot be read through a pipe, mostly: send MPEG-TS or Matroska, or write it "
+            "to a file first"
+        )
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        head = file.read(21)
+        if head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X" and head[20:21] > b"" and head[20] & 2:
+            return "FFmpeg decodes no animated WebP; convert it to a video first"
+    return "the file is damaged or empty"
+
+
 def _open(path: Path) -> InputContainer:
     try:
         folder, exists = path.is_dir(), path.exists()
@@ -237,6 +282,12 @@ def _open(path: Path) -> InputContainer:
     except PermissionError as error:
         raise SourceError(f"{path}: may not be read; check its permissions") from error
     except av.error.FFmpegError as error:
+        if path.is_fifo():
+            raise SourceError(
+                f"{path}: what comes through this pipe is not a video that can be read in one go "
+                f"({error.strerror or error}); an MP4 cannot, mostly: send MPEG-TS or Matroska, or "
+                "write it to a file first"
+            ) from error
         if path.stat().st_size == 0:
             raise SourceError(f"{path}: the file is empty") from error
         raise SourceError(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import sys
 from collections.abc import Iterable
 from math import lcm
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -18,6 +20,8 @@ from streamseg.video.encoder import EncoderOptions, add_video
 from streamseg.video.output import OutputPath, cannot_write
 from streamseg.video.source import AnyPacket, SourceInfo
 
+_NVIDIA_DEVICE = Path("/dev/nvidiactl")
+"""Made by the driver, on Linux."""
 _TOO_FEW_TO_REORDER = 2
 """Frames of which none can refer to a later one that is not also shown later."""
 
@@ -100,6 +104,16 @@ class VideoWriter:
         try:
             context.open(strict=False)
         except av.error.FFmpegError as error:
+            if min(context.width, context.height) < 2:
+                raise UsageError(
+                    f"{self.output.final}: a picture of {context.width}x{context.height} pixels is "
+                    "too small for a video; give a larger one"
+                ) from error
+            if context.name.endswith("_nvenc") and _no_nvidia_driver():
+                raise UsageError(
+                    f"{self.output.final}: {context.name} needs an NVIDIA GPU and its driver, and "
+                    "neither is seen here ('streamseg doctor' tells); use --codec libx264"
+                ) from error
             given = ", ".join(f"{name} {value}" for name, value in context.options.items())
             raise UsageError(
                 f"{self.output.final}: {context.name} refused to start "
@@ -208,6 +222,10 @@ class VideoWriter:
     ) -> None:
         if error is not None:
             self.abort()
+
+
+def _no_nvidia_driver() -> bool:
+    return sys.platform == "linux" and not _NVIDIA_DEVICE.exists()
 
 
 def with_decoding_times(packets: list[AnyPacket]) -> list[AnyPacket]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -32,6 +33,15 @@ class Ran:
 Run = Callable[..., Ran]
 
 
+def animated_webp() -> bytes:
+    """Two pictures, as Pillow writes them."""
+    image = pytest.importorskip("PIL.Image")
+    file = io.BytesIO()
+    pictures = [image.new("RGB", (64, 64), colour) for colour in ("red", "blue")]
+    pictures[0].save(file, "WEBP", save_all=True, append_images=pictures[1:], duration=100)
+    return file.getvalue()
+
+
 @pytest.fixture
 def run(toy_model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     """Run a command in this process, in the folder of the test; the model is the toy."""
@@ -54,6 +64,7 @@ def files(clip: Path, tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("no video\n" * 100)
     (tmp_path / "notes.onnx").write_text("no model\n" * 100)
     (tmp_path / "empty.mp4").touch()
+    (tmp_path / "anim.webp").write_bytes(animated_webp())
     (tmp_path / "there.mp4").write_bytes(b"precious")
     (tmp_path / "folder").mkdir()
     write_sound(tmp_path / "sound.m4a")
@@ -70,7 +81,16 @@ BAD = [
     (2, "video in.mp4 there.mp4", "there.mp4: already exists; use --overwrite"),
     (2, "video in.mp4 in.mp4 --overwrite", "input and output are the same file"),
     (2, "video in.mp4 out.mp4 --codec nope", "unknown video encoder 'nope'"),
-    (2, "video in.mp4 out.mp4 --preset nope", "check --codec, --preset and --crf"),
+    (2, "video in.mp4 out.mp4 --preset nope", "--preset nope: libx264 knows none of that name"),
+    (
+        2,
+        "video http://host/a.mp4 out.mp4",
+        "http://host/a.mp4: is an address; use 'streamseg",
+    ),
+    (2, "video - out.mp4", "-: standard input is not read; give a file, or a named pipe"),
+    (2, "video %03d.png out.mp4", "%03d.png: no such file, and patterns are not followed"),
+    (2, "video *.mp4 out.mp4", "*.mp4: no such file, and patterns are not followed"),
+    (1, "video anim.webp out.mp4", "FFmpeg decodes no animated WebP"),
     (2, "video in.mp4 out.mp4 --size big", "size is 'big'; write WIDTHxHEIGHT"),
     (2, "video in.mp4 out.mp4 --classes dog", "unknown class 'dog'; known: red, green, blue"),
     (2, "video in.mp4 out.mp4 --mode x", "'x' is not one of 'overlay', 'mask', 'side-by-side'"),
@@ -254,3 +274,35 @@ def test_a_name_that_the_outputs_encoding_lacks_fails_nothing(
     done = subprocess.run(command, capture_output=True, env=environment, check=False)
     assert done.returncode == 2
     assert b"already exists" in done.stderr
+
+
+def test_an_mp4_through_a_pipe_is_not_called_damaged(
+    clip: Path, toy_model: Path, tmp_path: Path, cli: Cli
+) -> None:
+    pipe = tmp_path / "pipe.mp4"
+    os.mkfifo(pipe)
+    data, apart = clip.read_bytes(), 1 << 20  # the index, further behind than FFmpeg remembers
+    index = data.rindex(b"moov") - 4
+    long = tmp_path / "long.mp4"
+    long.write_bytes(
+        data[:index] + apart.to_bytes(4, "big") + b"free" + bytes(apart - 8) + data[index:]
+    )
+    feeder = subprocess.Popen(["sh", "-c", f"cat '{long}' > '{pipe}'"], stderr=subprocess.DEVNULL)
+    done = cli("video", pipe, tmp_path / "out.mp4", "--model", "MODEL")
+    feeder.wait(10)
+    assert done.returncode == 1
+    assert "send MPEG-TS or Matroska" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(Path("/dev/nvidiactl").exists(), reason="a driver is here")
+def test_nvenc_without_a_driver_names_the_driver(
+    clip: Path, toy_model: Path, tmp_path: Path, cli: Cli
+) -> None:
+    codec = ["--codec", "h264_nvenc"]
+    done = cli("video", clip, tmp_path / "out.mp4", "--model", "MODEL", *codec)
+    if "unknown video encoder" in done.stderr:
+        pytest.skip("this FFmpeg has no NVENC")
+    assert done.returncode == 2
+    assert "needs an NVIDIA GPU and its driver" in done.stderr
+    assert len(done.stderr.splitlines()) == 1

@@ -95,8 +95,13 @@ def test_overwrite_keeps_the_old_file_until_the_new_one_is_complete(
         ("o.mov", {"codec": "libvpx-vp9"}, r"o\.mov: libvpx-vp9 cannot be stored in this kind"),
         (
             "o.mp4",
+            {"codec": "libsvtav1", "preset": "99"},
+            r"libsvtav1 refused to start .* with preset 99, yuv420p, 96x64, times in units",
+        ),
+        (
+            "o.mp4",
             {"preset": "warp"},
-            r"libx264 refused to start .* with crf 20, preset warp, yuv420p, 96x64, times in units",
+            "--preset warp: libx264 knows none of that name; take one of ultrafast, ",
         ),
         ("o.mp4", {"crf": 64}, r"--crf must be 0\.\.63, got 64"),
     ],
