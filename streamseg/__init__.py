@@ -1,10 +1,12 @@
 """Segment a video or a camera stream, fast, on the machine you have.
 
-from streamseg import segment_video, label_frames
+from streamseg import Segmenter
 
-stats = segment_video("in.mp4", "out.mp4", model="mbv2")
-for frame, labels in label_frames("in.mp4"):
-    ...
+with Segmenter("mbv2") as seg:
+    stats = seg.video("in.mp4", "out.mp4")
+    labels = seg.image("street.jpg")
+    for frame, labels in seg.frames("in.mp4"):
+        ...
 """
 
 from __future__ import annotations
@@ -20,31 +22,40 @@ from streamseg.version import __version__
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
+    from streamseg.drawing.options import DrawOptions
     from streamseg.errors import (
         EngineError,
         ModelError,
         OutputError,
         SourceError,
+        StoppedError,
         StreamsegError,
         UsageError,
     )
-    from streamseg.functions import label_frames, segment_video, write_sample
-    from streamseg.live.live import segment_live
+    from streamseg.functions import label_frames, segment_live, segment_video, write_sample
+    from streamseg.labels import Labels
     from streamseg.models.palette import Palette
     from streamseg.run.stats import StageStats, Stats
     from streamseg.runtime.engine import Engine, EngineSpec
     from streamseg.runtime.open import open_engine
+    from streamseg.segmenter import Segmenter
+    from streamseg.video.encoder import EncoderOptions
 
 __all__ = [
+    "DrawOptions",
+    "EncoderOptions",
     "Engine",
     "EngineError",
     "EngineSpec",
+    "Labels",
     "ModelError",
     "OutputError",
     "Palette",
+    "Segmenter",
     "SourceError",
     "StageStats",
     "Stats",
+    "StoppedError",
     "StreamsegError",
     "UsageError",
     "__version__",
@@ -58,22 +69,27 @@ __all__ = [
 # Name -> module. Loaded on first use (PEP 562): `streamseg --help` must not wait for PyAV, OpenCV
 # and ONNX Runtime.
 _HOMES = {
+    "DrawOptions": "drawing.options",
+    "EncoderOptions": "video.encoder",
     "Engine": "runtime.engine",
-    "EngineSpec": "runtime.engine",
-    "open_engine": "runtime.open",
     "EngineError": "errors",
+    "EngineSpec": "runtime.engine",
+    "Labels": "labels",
     "ModelError": "errors",
     "OutputError": "errors",
-    "SourceError": "errors",
-    "StreamsegError": "errors",
-    "UsageError": "errors",
-    "segment_live": "live.live",
     "Palette": "models.palette",
-    "label_frames": "functions",
-    "segment_video": "functions",
-    "write_sample": "functions",
+    "Segmenter": "segmenter",
+    "SourceError": "errors",
     "StageStats": "run.stats",
     "Stats": "run.stats",
+    "StoppedError": "errors",
+    "StreamsegError": "errors",
+    "UsageError": "errors",
+    "label_frames": "functions",
+    "open_engine": "runtime.open",
+    "segment_live": "functions",
+    "segment_video": "functions",
+    "write_sample": "functions",
 }
 
 

@@ -4,6 +4,7 @@ StreamsegError              exit code 1
 ├── UsageError              the caller asked for something that cannot be (exit code 2)
 ├── SourceError             a video, camera or address cannot be opened or read
 ├── OutputError             the result cannot be written (folder, disk, codec)
+├── StoppedError            a run was stopped before it had anything to keep
 ├── ModelError              a model file is missing, foreign or broken
 └── EngineError             a backend is missing or failed while it ran
     ├── BackendUnavailableError   it cannot run on this machine (in `runtime.backends.base`)
@@ -34,6 +35,10 @@ class SourceError(StreamsegError):
 
 class OutputError(StreamsegError):
     """The result cannot be written."""
+
+
+class StoppedError(StreamsegError):
+    """A run was stopped, by an event or by closing what it ran in, before its first frame."""
 
 
 class ModelError(StreamsegError):

@@ -1,4 +1,4 @@
-"""Segments a video file, and hands out one to try things on. The Python API.
+"""One call for one job: short forms of `streamseg.segmenter.Segmenter`, which opens a model once.
 
 stats = segment_video("in.mp4", "out.mp4", model="mbv2")
 for frame, labels in label_frames("in.mp4"):
@@ -9,27 +9,21 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing
 from pathlib import Path
 
-import cv2
 import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from streamseg.drawing.composite import Mode
+from streamseg.drawing.options import DrawOptions, Mode
 from streamseg.errors import UsageError
-from streamseg.models.modelfile import find_model, read_header
-from streamseg.run.job import DrawOptions, Job, OnProgress, Size, network_size
-from streamseg.run.notices import Notices
-from streamseg.run.stats import RunClock, Stats
+from streamseg.run.job import OnProgress, Size
+from streamseg.run.stats import Stats
 from streamseg.runtime.building.request import Watcher
-from streamseg.runtime.choosing.choice import check_choice, choose_engine
-from streamseg.runtime.cpu import coder_threads, cpu_threads
 from streamseg.runtime.engine import BackendName, PrecisionName
 from streamseg.sample import street_clip
+from streamseg.segmenter import Segmenter
 from streamseg.video.encoder import EncoderOptions
-from streamseg.video.file import FileSource
 from streamseg.video.output import OutputPath, cannot_write
 
 
@@ -91,29 +85,84 @@ def segment_video(
         EngineError: the backend failed.
         OutputError: `dst` cannot be written.
     """
-    clock = RunClock()
-    check_choice(backend, precision)
-    encoder = EncoderOptions(
-        codec=codec, crf=crf, preset=preset, threads=threads or coder_threads()
-    )
-    output = OutputPath.check(Path(dst), overwrite=overwrite, source=Path(src))
-    draw = DrawOptions(mode=mode, alpha=alpha, classes=classes, legend=legend)
-    with ExitStack() as stack:
-        source = stack.enter_context(FileSource(src, threads=threads or cpu_threads()))
-        told = Notices(watcher)
-        chosen = choose_engine(
-            model,
-            backend=backend,
-            precision=precision,
-            size=network_size(source.info, read_header(find_model(model)).default_size, size),
-            threads=threads,
-            batch=batch,
-            build=build,
-            watcher=told.watcher,
+    with Segmenter(
+        model,
+        backend=backend,
+        precision=precision,
+        build=build,
+        threads=threads,
+        batch=batch,
+        watcher=watcher,
+    ) as segmenter:
+        return segmenter.video(
+            src,
+            dst,
+            size=size,
+            draw=DrawOptions(mode=mode, alpha=alpha, classes=classes, legend=legend),
+            encoder=EncoderOptions(codec=codec, crf=crf, preset=preset),
+            overwrite=overwrite,
+            on_progress=on_progress,
         )
-        engine = stack.enter_context(chosen.engine)
-        job = Job(source, engine, clock=clock, size=size, draw=draw)
-        return told.add_to(job.record(output, encoder, on_progress), chosen)
+
+
+def segment_live(
+    source: str | int | Path = "0",
+    dst: str | Path | None = None,
+    *,
+    realtime: bool = False,
+    duration_seconds: float | None = None,
+    model: str | Path = "mbv2",
+    backend: BackendName = "auto",
+    precision: PrecisionName | None = None,
+    build: bool = True,
+    size: Size = None,
+    mode: Mode = "overlay",
+    alpha: float = 0.5,
+    classes: Sequence[str] | None = None,
+    legend: bool = False,
+    codec: str = "libx264",
+    crf: int | None = None,
+    preset: str | None = None,
+    threads: int | None = None,
+    overwrite: bool = False,
+    on_progress: OnProgress = None,
+    watcher: Watcher | None = None,
+) -> Stats:
+    """Segment a camera, a network stream, or (with `realtime`) a file played like one.
+
+    Ends with the stream, after `duration_seconds`, or at a KeyboardInterrupt; a recording is
+    finished in each case.
+
+    Args:
+        source: camera number or device, or an address: rtsp, http, tcp, udp, srt.
+        dst: recording (``.mp4``, ``.mov``, ``.mkv``) with wall-clock timestamps; None records
+            nothing and only measures.
+        realtime: `source` is a file, played at its own speed.
+        duration_seconds: end after this long; None goes on to the end of the stream.
+        model: as in `streamseg.segment_video`, with all that follow.
+
+    Raises:
+        StreamsegError: as `streamseg.segment_video`.
+    """
+    with Segmenter(
+        model,
+        backend=backend,
+        precision=precision,
+        build=build,
+        threads=threads,
+        watcher=watcher,
+    ) as segmenter:
+        return segmenter.live(
+            source,
+            dst,
+            realtime=realtime,
+            duration_seconds=duration_seconds,
+            size=size,
+            draw=DrawOptions(mode=mode, alpha=alpha, classes=classes, legend=legend),
+            encoder=EncoderOptions(codec=codec, crf=crf, preset=preset),
+            overwrite=overwrite,
+            on_progress=on_progress,
+        )
 
 
 def label_frames(
@@ -145,30 +194,16 @@ def label_frames(
     Raises:
         StreamsegError: as `segment_video`.
     """
-    with ExitStack() as stack:
-        source = stack.enter_context(
-            FileSource(src, threads=threads or cpu_threads(), copy_audio=False)
-        )
-        chosen = choose_engine(
-            model,
-            backend=backend,
-            precision=precision,
-            size=network_size(source.info, read_header(find_model(model)).default_size, size),
-            threads=threads,
-            batch=batch,
-            build=build,
-            watcher=watcher,
-        )
-        engine = stack.enter_context(chosen.engine)
-        job = Job(source, engine, clock=RunClock(), size=size)
-        quarter_turns = source.info.rotation // 90
-        # A caller may stop half way: the threads must end before the file is closed.
-        items = stack.enter_context(closing(job.pipeline().results()))
-        for item in items:
-            labels = np.rot90(item.labels_HW, -quarter_turns)
-            if full_size:
-                labels = stretch(labels, item.frame.width, item.frame.height)
-            yield item.frame, labels
+    with Segmenter(
+        model,
+        backend=backend,
+        precision=precision,
+        build=build,
+        threads=threads,
+        batch=batch,
+        watcher=watcher,
+    ) as segmenter:
+        yield from segmenter.frames(src, size=size, full_size=full_size)
 
 
 def write_sample(path: str | Path, *, overwrite: bool = False) -> None:
@@ -190,9 +225,3 @@ def write_sample(path: str | Path, *, overwrite: bool = False) -> None:
     finally:
         # After the rename there is none; after any failure, an interrupt too, half a file.
         place.discard()
-
-
-def stretch(labels_HW: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
-    """Labels resized to another size, each pixel from the nearest centre, as they are drawn."""
-    resized = cv2.resize(labels_HW, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
-    return np.asarray(resized, dtype=np.uint8)

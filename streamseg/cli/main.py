@@ -247,7 +247,7 @@ def webcam(
     Ends with the stream, after --duration, or at Ctrl-C; a recording is finished in each case.
     """
     from streamseg.cli.report import ProgressView, check_json_target
-    from streamseg.live.live import segment_live
+    from streamseg.functions import segment_live
 
     check_json_target(json_target, options["source"], dst)
     with ProgressView(live=True, quiet=quiet or json_target == "-") as view:

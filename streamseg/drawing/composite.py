@@ -7,7 +7,6 @@ is a colour look-up at the network's size, one nearest resize and one blend per 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, get_args
 
 import cv2
 import numpy as np
@@ -15,7 +14,9 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
-from streamseg.drawing.legend import draw_legend
+from streamseg.drawing.legend import blend_legend, draw_legend, fits_legend
+from streamseg.drawing.options import DrawOptions
+from streamseg.drawing.stretch import stretch
 from streamseg.drawing.yuv import (
     LAYOUTS,
     ColourSpec,
@@ -29,11 +30,6 @@ from streamseg.drawing.yuv import (
 from streamseg.errors import UsageError
 from streamseg.models.palette import Palette
 
-Mode = Literal["overlay", "mask", "side-by-side"]
-_SMALLEST_WITH_LEGEND = 8
-"""Pixels of a side below which not one row of a legend can be drawn."""
-MODES: tuple[Mode, ...] = get_args(Mode)
-
 
 class Compositor:
     """Blends class colours over frames.
@@ -42,16 +38,12 @@ class Compositor:
         palette: classes and colours.
         source_size: width and height of the frames to come; others are scaled to it.
         pixel_format: format to draw and encode in; the source's own wherever that is possible.
-        mode: ``overlay`` blends; ``mask`` shows plain class colours; ``side-by-side`` puts the
-            frame at the left and its overlay at the right.
-        alpha: share of the class colour in a blend, 0..1.
-        classes: names to draw; None draws all. Others stay as decoded (black in a mask).
-        legend: draw names and colours into the top left corner.
+        draw: how; None is an overlay of all classes.
         rotation: degrees counter-clockwise by which a player turns the frames (a multiple of 90):
             left, right, and the legend are what people see.
 
     Raises:
-        UsageError: alpha out of range, an unknown mode or an unknown class.
+        UsageError: an unknown class.
     """
 
     def __init__(
@@ -60,20 +52,14 @@ class Compositor:
         *,
         source_size: tuple[int, int],
         pixel_format: str = "yuv420p",
-        mode: Mode = "overlay",
-        alpha: float = 0.5,
-        classes: Sequence[str] | None = None,
-        legend: bool = False,
+        draw: DrawOptions | None = None,
         rotation: int = 0,
     ) -> None:
-        if mode not in MODES:
-            raise UsageError(f"unknown mode {mode!r}; known: {', '.join(MODES)}")
-        if not 0 <= alpha <= 1:
-            raise UsageError(f"alpha must be between 0 and 1, got {alpha}")
+        draw = draw or DrawOptions()
         self.palette = palette
-        self.mode = mode
-        self.alpha = alpha
-        self.covered = covered_classes(palette, classes)
+        self.mode = mode = draw.mode
+        self.alpha = draw.alpha
+        self.covered = covered_classes(palette, draw.classes)
         self.pixel_format = pixel_format
         self._layout = LAYOUTS[pixel_format]
         self._frame_size = source_size
@@ -91,7 +77,7 @@ class Compositor:
         self._colour: ColourSpec | None = None
         self._tables: list[Plane] = []
         self._legend_rgb = (
-            self._draw_legend() if legend and min(self.pane_size) >= _SMALLEST_WITH_LEGEND else None
+            self._draw_legend() if draw.legend and fits_legend(*self.pane_size) else None
         )
         self._legend_planes: list[Plane] = []
 
@@ -149,7 +135,7 @@ class Compositor:
             return None
         table = np.zeros(256, np.uint8)
         table[: len(self.covered)][self.covered] = 255
-        covered: NDArray[np.uint8] = _nearest(_look_up(labels_HW, table), *self.pane_size)
+        covered: NDArray[np.uint8] = stretch(_look_up(labels_HW, table), *self.pane_size)
         return covered
 
     def _draw(
@@ -161,7 +147,7 @@ class Compositor:
         coverage: NDArray[np.uint8] | None,
     ) -> None:
         height, width = src.shape[:2]
-        colours = _nearest(_look_up(labels_HW, table), width, height)
+        colours = stretch(_look_up(labels_HW, table), width, height)
         if self.mode == "mask":
             np.copyto(dst, colours)
             return
@@ -205,13 +191,6 @@ def _look_up(labels_HW: NDArray[np.uint8], table: Plane) -> Plane:
     return np.asarray(both)
 
 
-def _nearest(plane: Plane, width: int, height: int) -> Plane:
-    if plane.shape[:2] == (height, width):
-        return plane
-    # The plain "nearest" rounds down: everything would lie up to half a pixel up and left.
-    return np.asarray(cv2.resize(plane, (width, height), interpolation=cv2.INTER_NEAREST_EXACT))
-
-
 def _pane(plane: Plane, at: tuple[int, int], width: int, height: int) -> Plane:
     left, top = at[0] * width, at[1] * height
     return plane[top : top + height, left : left + width]
@@ -222,5 +201,4 @@ def _blend_legend(pane: Plane, legend: Plane, quarter_turns: int) -> None:
     height, width = legend.shape[:2]
     top = 0 if quarter_turns in (0, 1) else pane.shape[0] - height
     left = 0 if quarter_turns in (0, 3) else pane.shape[1] - width
-    corner = pane[top : top + height, left : left + width]
-    np.copyto(corner, np.asarray(cv2.addWeighted(corner, 0.15, legend, 0.85, 0)))
+    blend_legend(pane[top : top + height, left : left + width], legend)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +12,17 @@ from streamseg.models.palette import Palette
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _GROUND, _INK = (24, 24, 24), (240, 240, 240)
+_SMALLEST_SIDE = 8
+
+
+def fits_legend(width: int, height: int) -> bool:
+    """Whether at least one row of a legend can be drawn on a picture of so many pixels."""
+    return min(width, height) >= _SMALLEST_SIDE
+
+
+def blend_legend(corner: NDArray[Any], panel: NDArray[Any]) -> None:
+    """Blend a panel, or one plane of it, over the corner of a picture that it covers."""
+    np.copyto(corner, np.asarray(cv2.addWeighted(corner, 0.15, panel, 0.85, 0)))
 
 
 def draw_legend(

@@ -5,15 +5,16 @@ Knows nothing about how sources and engines are opened, nor about command lines.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from av.video.format import VideoFormat
 
-from streamseg.drawing.composite import Compositor, Mode, covered_classes
+from streamseg.drawing.composite import Compositor, covered_classes
+from streamseg.drawing.options import DrawOptions
 from streamseg.drawing.yuv import LAYOUTS, is_rgb_format, rgb_target, seconds
-from streamseg.errors import SourceError
+from streamseg.errors import SourceError, StoppedError
 from streamseg.run.netsize import choose_size, parse_size
 from streamseg.run.pipeline import Pipeline, Stage
 from streamseg.run.stages import compose_stage, infer_stage
@@ -29,16 +30,6 @@ Size = str | int | tuple[int, int] | None
 """``"512x288"``, a pair, a short side, or None to choose from the clip's aspect ratio."""
 
 _FALLBACK_FORMAT = "yuv420p"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DrawOptions:
-    """How labels are drawn; see `streamseg.drawing.composite.Compositor`."""
-
-    mode: Mode = "overlay"
-    alpha: float = 0.5
-    classes: Sequence[str] | None = None
-    legend: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +72,7 @@ class Job:
         size: what the network sees.
         draw: how labels are drawn.
         live: freshest frame first: the oldest waiting frame is dropped, no batch is waited for.
+        stopped: asked some ten times a second; True ends the run as Ctrl-C does.
 
     Raises:
         UsageError: a size, alpha, mode or class that cannot be.
@@ -95,10 +87,12 @@ class Job:
         size: Size = None,
         draw: DrawOptions | None = None,
         live: bool = False,
+        stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         self.source, self.engine, self.clock = source, engine, clock
         self.draw = draw or DrawOptions()
         self.live = live
+        self._stopped = stopped
         # Refuse a wrong class before a file is created.
         covered_classes(engine.spec.model.classes, self.draw.classes)
         self.size = network_size(source.info, engine.spec.model.default_size, size)
@@ -179,10 +173,7 @@ class Job:
             self.engine.spec.model.classes,
             source_size=(info.width, info.height),
             pixel_format=encoder_format(encoder.codec, wanted),
-            mode=self.draw.mode,
-            alpha=self.draw.alpha,
-            classes=self.draw.classes,
-            legend=self.draw.legend,
+            draw=self.draw,
             rotation=info.rotation,
         )
 
@@ -193,11 +184,16 @@ class Job:
     def _run(self, pipeline: Pipeline, on_progress: OnProgress) -> bool:
         """Run to the end, or to Ctrl-C and then to the end of what is under way."""
 
+        interrupted = False
+
         def tick() -> None:
+            nonlocal interrupted
+            if not interrupted and self._stopped():
+                interrupted = True
+                pipeline.stop()
             if on_progress is not None:
                 on_progress(self._progress(pipeline))
 
-        interrupted = False
         try:
             pipeline.run(tick)
         except KeyboardInterrupt:
@@ -209,8 +205,13 @@ class Job:
                 pipeline.abort()
                 _wait_through_interrupts(pipeline)
                 raise
-        tick()
+        if on_progress is not None:
+            on_progress(self._progress(pipeline))
         if self.clock.frames == 0:
+            if interrupted and self._stopped():
+                raise StoppedError(
+                    f"{self.source.info.name}: stopped before its first frame; nothing was written"
+                )
             if interrupted:
                 raise KeyboardInterrupt
             raise SourceError(

@@ -186,10 +186,14 @@ class Pipeline:
         except Aborted:
             pass  # a stage died; its error is raised below
         finally:
-            self.abort()
-            for ended in self._ended:
-                ended.wait(_SOURCE_GRACE_SECONDS)
+            self.end()
         self._raise_first_error()
+
+    def end(self) -> None:
+        """Drop everything that is under way, and wait for the stages a moment each."""
+        self.abort()
+        for ended in self._ended:
+            ended.wait(_SOURCE_GRACE_SECONDS)
 
     def _raise_first_error(self) -> None:
         if self._error is not None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from streamseg.runtime.building.request import Watcher
 from streamseg.runtime.choosing.choice import choose_engine
 from streamseg.runtime.engine import BackendName, Engine, PrecisionName
+from streamseg.runtime.options import EngineOptions
 
 
 def open_engine(
@@ -40,14 +41,12 @@ def open_engine(
         EngineError: the backend is missing or cannot load the file.
         UsageError: no such model or backend, or threads or batch below 1.
     """
-    return choose_engine(
-        model,
+    options = EngineOptions(
+        model=model,
         backend=backend,
         precision=precision,
-        size=size,
+        build=build,
         threads=threads,
         batch=batch,
-        low_latency=low_latency,
-        build=build,
-        watcher=watcher,
-    ).engine
+    )
+    return choose_engine(options, size=size, low_latency=low_latency, watcher=watcher).engine

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import av
 from av.container import OutputContainer
@@ -52,6 +52,12 @@ class EncoderOptions:
                 f"--preset {self.preset}: {self.codec} knows none of that name; "
                 f"take one of {', '.join(PRESETS)}"
             )
+
+    def for_live(self) -> EncoderOptions:
+        """Tuned so that x264 and x265 hold no frame back, unless something else was asked for."""
+        if self.tune is None and self.codec in ("libx264", "libx265"):
+            return replace(self, tune="zerolatency")
+        return self
 
     def as_options(self) -> dict[str, str]:
         """The options FFmpeg's encoder gets."""

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import stat
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,8 +31,21 @@ class OutputPath:
     """Whether `publish` may replace a file of the final name."""
 
     @classmethod
-    def check(cls, path: Path, *, overwrite: bool, source: Path | None = None) -> OutputPath:
+    def check(
+        cls,
+        path: Path,
+        *,
+        overwrite: bool,
+        source: Path | None = None,
+        kinds: Mapping[str, str] = CONTAINERS,
+    ) -> OutputPath:
         """Refuse, before any work, a place where the output cannot go.
+
+        Args:
+            path: file to write.
+            overwrite: whether it may replace one.
+            source: what is read, and must not be written to.
+            kinds: suffixes that are taken, each with its muxer or format.
 
         Raises:
             UsageError: another suffix than the known ones, a missing folder, an existing file
@@ -39,15 +53,17 @@ class OutputPath:
             OutputError: the folder takes no new file.
         """
         try:
-            return cls._check(path, overwrite, source)
+            return cls._check(path, overwrite, source, kinds)
         except OSError as error:  # a name too long, a folder that may not be searched
             raise UsageError(f"{path}: cannot be looked up ({error.strerror})") from error
 
     @classmethod
-    def _check(cls, path: Path, overwrite: bool, source: Path | None) -> OutputPath:
-        muxer = CONTAINERS.get(path.suffix.lower())
+    def _check(
+        cls, path: Path, overwrite: bool, source: Path | None, kinds: Mapping[str, str]
+    ) -> OutputPath:
+        muxer = kinds.get(path.suffix.lower())
         if muxer is None:
-            known = ", ".join(CONTAINERS)
+            known = ", ".join(kinds)
             raise UsageError(f"{path}: unknown kind of output; give a name that ends in {known}")
         if path.is_dir():
             raise UsageError(f"{path}: is a folder; give a file name")

@@ -3,67 +3,48 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
-from pathlib import Path
-from typing import get_args
 
-from streamseg.errors import CacheError, UsageError
+from streamseg.errors import CacheError
 from streamseg.models.modelfile import find_model, read_header
-from streamseg.runtime.backends.base import Precision
-from streamseg.runtime.backends.names import BACKENDS
 from streamseg.runtime.building.request import Watcher
 from streamseg.runtime.cache.folder import EngineCache
 from streamseg.runtime.choosing.candidates import Wanted
 from streamseg.runtime.choosing.selection import Chosen, Selector
+from streamseg.runtime.options import EngineOptions
 
 
 def choose_engine(
-    model: str | Path,
+    options: EngineOptions,
     *,
-    backend: str = "auto",
-    precision: Precision | None = None,
     size: tuple[int, int] | None = None,
-    threads: int | None = None,
-    batch: int | None = None,
     low_latency: bool = False,
-    build: bool = True,
     watcher: Watcher | None = None,
 ) -> Chosen:
-    """Find a model and open the engine for it; see `streamseg.runtime.open.open_engine`.
+    """Find a model and open the engine for it.
+
+    Args:
+        options: which model, and what runs it.
+        size: width and height of the frames to come, pixels; None takes the model's default.
+        low_latency: have each frame done soonest, not most frames a second: for live sources.
+        watcher: told when an engine is built, or one that is there is not used.
 
     Raises:
-        StreamsegError: see there.
+        StreamsegError: see `streamseg.runtime.open.open_engine`.
     """
-    check_choice(backend, precision)
-    for name, value in (("threads", threads), ("batch", batch)):
-        if value is not None and value < 1:
-            raise UsageError(f"{name} must be at least 1, got {value}")
-    path = find_model(model)
+    path = find_model(options.model)
     header = read_header(path)
     wanted = Wanted(
         model=path,
         header=header,
-        backend=backend,
-        precision=precision,
+        backend=options.backend,
+        precision=options.precision,
         size=size or header.default_size,
-        threads=threads,
-        batch=batch,
+        threads=options.threads,
+        batch=1 if low_latency else options.batch,
         low_latency=low_latency,
-        build=build,
+        build=options.build,
     )
     return Selector(wanted, watcher=watcher).choose()
-
-
-def check_choice(backend: str, precision: str | None) -> None:
-    """Refuse names that are none.
-
-    Raises:
-        UsageError: an unknown backend or precision; the message lists the known ones.
-    """
-    if backend != "auto" and backend not in BACKENDS:
-        raise UsageError(f"unknown backend {backend!r}; known: auto, {', '.join(BACKENDS)}")
-    if precision is not None and precision not in get_args(Precision):
-        known = ", ".join(get_args(Precision))
-        raise UsageError(f"unknown precision {precision!r}; known: {known}")
 
 
 def size_matters(backend: str) -> bool:

@@ -9,8 +9,10 @@ import pytest
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from streamseg.drawing.composite import MODES, Compositor, Mode, _nearest
+from streamseg.drawing.composite import Compositor
 from streamseg.drawing.legend import draw_legend
+from streamseg.drawing.options import MODES, DrawOptions, Mode
+from streamseg.drawing.stretch import stretch
 from streamseg.drawing.yuv import LAYOUTS, ColourSpec, Plane, planes_of
 from streamseg.errors import UsageError
 from streamseg.models.palette import CAMVID, Palette
@@ -49,12 +51,13 @@ def copies(frame: VideoFrame) -> list[Plane]:
     return [plane.copy() for plane in planes_of(frame)]
 
 
-def compositor(frame: VideoFrame, **options: Any) -> Compositor:
+def compositor(frame: VideoFrame, rotation: int = 0, **options: Any) -> Compositor:
     return Compositor(
         PALETTE,
         source_size=(frame.width, frame.height),
         pixel_format=frame.format.name,
-        **options,
+        draw=DrawOptions(**options),
+        rotation=rotation,
     )
 
 
@@ -256,7 +259,9 @@ def test_impossible_options_are_refused(options: dict[str, Any], message: str) -
 def test_rgb_frames_are_drawn_in_yuv() -> None:
     rgb = np.full((HEIGHT, WIDTH, 3), (90, 140, 60), np.uint8)
     frame = at_zero(VideoFrame.from_ndarray(rgb, format="rgb24"))
-    drawing = Compositor(PALETTE, source_size=(WIDTH, HEIGHT), classes=["green"], alpha=1.0)
+    drawing = Compositor(
+        PALETTE, source_size=(WIDTH, HEIGHT), draw=DrawOptions(classes=["green"], alpha=1.0)
+    )
     out = drawing.compose(frame, scene(4))
     back = rgb_of(out)
     np.testing.assert_allclose(back[2, 2], (90, 140, 60), atol=4)
@@ -269,7 +274,12 @@ def test_a_palette_of_255_classes_is_drawn_right() -> None:
     palette = Palette(names, tuple((i, 255 - i, i // 2) for i in range(255)))
     frame = noisy("yuv444p", 256, 2)
     labels = np.tile(np.arange(256, dtype=np.uint8), (2, 1))
-    drawing = Compositor(palette, source_size=(256, 2), pixel_format="yuv444p", mode="mask")
+    drawing = Compositor(
+        palette,
+        source_size=(256, 2),
+        pixel_format="yuv444p",
+        draw=DrawOptions(mode="mask"),
+    )
     luma = planes_of(drawing.compose(frame, labels))[0]
     expected = ColourSpec.of(frame).from_rgb(np.array(palette.colours, np.uint8))[0]
     np.testing.assert_array_equal(luma[0, :255], expected)
@@ -280,5 +290,5 @@ def test_labels_are_drawn_where_they_are() -> None:
         labels = np.zeros((32, 32), np.uint8)
         labels[:, edge:] = 1
         for width in (47, 61, 100):
-            first = np.flatnonzero(_nearest(labels, width, 32)[0])[0]
+            first = np.flatnonzero(stretch(labels, width, 32)[0])[0]
             assert abs(first - edge * width / 32) <= 0.5, (edge, width)

@@ -110,7 +110,7 @@ def test_a_sender_that_serves_once_is_not_left_to_ask_for_the_size(
     stream: Path, toy_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # As where an engine was built, or TensorRT is installed.
-    monkeypatch.setattr("streamseg.live.live.size_matters", lambda _: True)
+    monkeypatch.setattr("streamseg.segmenter.size_matters", lambda _: True)
     with server(stream.read_bytes(), then="close") as address:
         stats = segment_live(address, tmp_path / "rec.mkv", model=toy_model)
     check_recording(stats, tmp_path / "rec.mkv")

@@ -207,10 +207,10 @@ def read_only_disk(small_disk: Path) -> Path:
 
 
 def test_a_read_only_disk_is_told_before_any_work(
-    clip: Path, tmp_path: Path, read_only_disk: Path
+    toy_model: Path, read_only_disk: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(OutputError, match=r"out\.mp4: the folder may not be written to"):
-        segment_video(clip, read_only_disk / "out.mp4", model=tmp_path / "no model is looked for")
+        segment_video(tmp_path / "not opened", read_only_disk / "out.mp4", model=toy_model)
 
 
 def test_frames_are_encoded_in_their_own_format_where_possible() -> None:

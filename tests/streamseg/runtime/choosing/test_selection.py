@@ -20,9 +20,10 @@ from streamseg.runtime.cache.enginefile import EngineHeader
 from streamseg.runtime.cache.enginekey import EngineKey, file_sha256
 from streamseg.runtime.cache.folder import EngineCache
 from streamseg.runtime.choosing.candidates import Wanted
-from streamseg.runtime.choosing.choice import choose_engine, size_matters
+from streamseg.runtime.choosing.choice import size_matters
 from streamseg.runtime.choosing.companion import companion_path
 from streamseg.runtime.choosing.selection import Chosen, Selector
+from streamseg.runtime.options import EngineOptions
 from tests.streamseg import fake_backend
 from tests.streamseg.engines_kit import HERE, listing, toy_profile
 from tests.streamseg.fake_backend import Behaviour
@@ -346,9 +347,9 @@ def test_a_full_device_gets_smaller_batches_and_a_line_each(run: Run, behaviour:
 
 def test_names_that_are_none_are_refused(model: Path) -> None:
     with pytest.raises(UsageError, match="unknown backend 'openvino'; known: auto, tensorrt, onn"):
-        choose_engine(model, backend="openvino")
+        EngineOptions(model=model, backend="openvino")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="unknown precision 'fp8'; known: fp32, fp16, int8"):
-        choose_engine(model, precision="fp8")  # type: ignore[arg-type]
+        EngineOptions(model=model, precision="fp8")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,37 @@
+"""How labels are drawn: one value, made once and handed down."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from streamseg.errors import UsageError
+
+Mode = Literal["overlay", "mask", "side-by-side"]
+MODES: tuple[Mode, ...] = get_args(Mode)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrawOptions:
+    """How labels are drawn.
+
+    Raises:
+        UsageError: alpha out of range, or an unknown mode.
+    """
+
+    mode: Mode = "overlay"
+    """``overlay`` blends; ``mask`` shows plain class colours; ``side-by-side`` puts the picture at
+    the left and its overlay at the right."""
+    alpha: float = 0.5
+    """Share of the class colour in a blend, 0..1."""
+    classes: Sequence[str] | None = None
+    """Names to draw; None draws all. Others stay as they are (black in a mask)."""
+    legend: bool = False
+    """Draw class names and colours into the top left corner."""
+
+    def __post_init__(self) -> None:
+        if self.mode not in MODES:
+            raise UsageError(f"unknown mode {self.mode!r}; known: {', '.join(MODES)}")
+        if not 0 <= self.alpha <= 1:
+            raise UsageError(f"alpha must be between 0 and 1, got {self.alpha}")

@@ -1,0 +1,306 @@
+"""`Segmenter`: a model opened once, for many videos, pictures, frames and cameras.
+
+    with Segmenter("mbv2") as seg:
+        stats = seg.video("in.mp4", "out.mp4")
+        labels = seg.image("street.jpg")
+
+Knows how sources, engines and outputs are opened and put together; the work is theirs.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+from av.video.frame import VideoFrame
+from numpy.typing import NDArray
+
+from streamseg.closing import ClosedAtExit
+from streamseg.drawing.options import DrawOptions
+from streamseg.drawing.stretch import stretch
+from streamseg.errors import StoppedError, UsageError
+from streamseg.labels import Labels
+from streamseg.live.address import is_served_once
+from streamseg.live.source import open_live
+from streamseg.models.modelfile import ModelHeader, find_model, read_header
+from streamseg.run.job import Job, OnProgress, Size, network_size
+from streamseg.run.netsize import choose_size, parse_size
+from streamseg.run.notices import Notices
+from streamseg.run.running import Running
+from streamseg.run.stats import RunClock, Stats
+from streamseg.runtime.building.request import Watcher
+from streamseg.runtime.choosing.choice import size_matters
+from streamseg.runtime.cpu import coder_threads, cpu_threads
+from streamseg.runtime.engine import BackendName, PrecisionName
+from streamseg.runtime.options import EngineOptions
+from streamseg.runtime.pool import EnginePool
+from streamseg.video.encoder import EncoderOptions
+from streamseg.video.file import FileSource
+from streamseg.video.output import OutputPath
+from streamseg.video.picture import read_picture
+from streamseg.video.source import Source
+
+
+class Segmenter(ClosedAtExit):
+    """A model, opened when it is first needed and kept; safe to use from several threads.
+
+    Leaving the ``with`` ends what other threads still run: a video becomes a playable file of what
+    was done so far.
+
+    Args:
+        model: name of a built-in model, or path of a model file.
+        backend: ``auto`` takes the fastest that works here; see `EngineOptions` for the others.
+        precision: ``fp32``, ``fp16`` or ``int8``; None takes the best one that is there.
+        build: build an engine now if that is worth it; False only takes what is there.
+        threads: CPU threads of engine, encoder and decoder each; None takes all cores.
+        batch: frames per engine call; None lets the engine choose.
+        watcher: told when an engine is built, or one that is there is not used.
+
+    Raises:
+        UsageError: no such model, backend or precision, or threads or batch below 1.
+        ModelError: the model file is broken or none of ours.
+    """
+
+    def __init__(
+        self,
+        model: str | Path = "mbv2",
+        *,
+        backend: BackendName = "auto",
+        precision: PrecisionName | None = None,
+        build: bool = True,
+        threads: int | None = None,
+        batch: int | None = None,
+        watcher: Watcher | None = None,
+    ) -> None:
+        self.options = EngineOptions(
+            model=model,
+            backend=backend,
+            precision=precision,
+            build=build,
+            threads=threads,
+            batch=batch,
+        )
+        self.header: ModelHeader = read_header(find_model(model))
+        """What the model file says of itself: classes, sizes, accuracy."""
+        self._watcher = watcher
+        self._pool = EnginePool(self.options)
+        self._running = Running("segmenter", self._pool.close)
+
+    def close(self) -> None:
+        """End what is under way in other threads, and give back the engines."""
+        self._running.close()
+
+    def video(
+        self,
+        src: str | Path,
+        dst: str | Path,
+        *,
+        size: Size = None,
+        draw: DrawOptions | None = None,
+        encoder: EncoderOptions | None = None,
+        overwrite: bool = False,
+        stop: threading.Event | None = None,
+        on_progress: OnProgress = None,
+    ) -> Stats:
+        """Segment a video file into another, keeping its timestamps and copying its audio.
+
+        The output appears under its name only when it is complete. A KeyboardInterrupt, or `stop`,
+        finishes a playable file of what was done so far (`Stats.interrupted`); a second interrupt
+        throws it away.
+
+        Args:
+            src: video file.
+            dst: ``.mp4``, ``.mov`` or ``.mkv`` to write.
+            size: what the network sees: ``"512x288"``, a short side, or None to choose from the
+                clip's aspect ratio; rounded to multiples of 32.
+            draw: how labels are drawn.
+            encoder: how the output is encoded.
+            overwrite: replace an existing `dst` (when the new file is complete).
+            stop: set it, from any thread, to end the run early.
+            on_progress: called some ten times a second from the calling thread.
+
+        Raises:
+            UsageError: an argument that cannot be; nothing was written.
+            KeyboardInterrupt: interrupted before the first frame was written, or twice.
+            StoppedError: stopped before the first frame was written.
+            SourceError: `src` is no video, or not one frame could be read.
+            EngineError: the backend failed.
+            OutputError: `dst` cannot be written.
+        """
+        clock = RunClock()
+        output = OutputPath.check(Path(dst), overwrite=overwrite, source=Path(src))
+        told = Notices(self._watcher)
+        with self._running.run(), self._open(src) as source:
+            chosen = self._pool.get(
+                network_size(source.info, self.header.default_size, size), watcher=told.watcher
+            )
+            job = Job(
+                source,
+                chosen.engine,
+                clock=clock,
+                size=size,
+                draw=draw,
+                stopped=self._stopped(stop),
+            )
+            return told.add_to(job.record(output, self._threaded(encoder), on_progress), chosen)
+
+    def frames(
+        self, src: str | Path, *, size: Size = None, full_size: bool = False
+    ) -> Iterator[tuple[VideoFrame, NDArray[np.uint8]]]:
+        """Yield every frame of a video with its label map.
+
+        Args:
+            src: video file.
+            size: as in `video`.
+            full_size: stretch the labels (nearest) to the frame's size; else they have the
+                network's.
+
+        Yields:
+            ``(frame, labels)``: the decoded `av.VideoFrame`, and class indices uint8 ``[H, W]``
+            that lie over the frame as it is stored (a player may turn both).
+
+        Raises:
+            StoppedError: the segmenter was closed meanwhile.
+            StreamsegError: as `video`.
+        """
+        with ExitStack() as stack:
+            source = stack.enter_context(self._open(src, copy_audio=False))
+            net_size = network_size(source.info, self.header.default_size, size)
+            told = Notices(self._watcher)
+            engine = self._pool.get(net_size, watcher=told.watcher).engine
+            pipeline = Job(source, engine, clock=RunClock(), size=size).pipeline()
+            stack.enter_context(self._running.run(pipeline.end))
+            quarter_turns = source.info.rotation // 90
+            # A caller may stop half way: the threads must end before the file is closed.
+            for item in stack.enter_context(closing(pipeline.results())):
+                labels = np.rot90(item.labels_HW, -quarter_turns)
+                if full_size:
+                    labels = stretch(labels, item.frame.width, item.frame.height)
+                yield item.frame, labels
+            if self._running.closed:
+                raise StoppedError(f"{src}: the segmenter was closed before all frames were read")
+
+    def image(self, picture: str | Path | NDArray[np.uint8], *, size: Size = None) -> Labels:
+        """The labels of one picture.
+
+        Args:
+            picture: a file (JPEG, PNG, WebP …; upright as EXIF says), or RGB uint8 ``[H, W, 3]``.
+            size: what the network sees, as in `video`; the labels have the picture's size.
+
+        Raises:
+            UsageError: a size that cannot be, or an array of another shape or dtype.
+            SourceError: the file is no picture.
+            EngineError: the backend failed.
+        """
+        told = Notices(self._watcher)
+        with self._running.run():
+            pixels = _pixels(picture)
+            height, width = pixels.shape[:2]
+            aspect, default = width / height, self.header.default_size
+            net_size = choose_size(aspect, default) if size is None else parse_size(size, aspect)
+            chosen = self._pool.get(net_size, low_latency=True, watcher=told.watcher)
+            # Averages when it shrinks, as swscale does for frames.
+            small = cv2.resize(pixels, net_size, interpolation=cv2.INTER_AREA)
+            labels = chosen.engine.infer(np.asarray(small, np.uint8)[None])[0]
+        return Labels(stretch(labels, width, height), self.header.classes, pixels)
+
+    def live(
+        self,
+        source: str | int | Path = "0",
+        record: str | Path | None = None,
+        *,
+        realtime: bool = False,
+        duration_seconds: float | None = None,
+        size: Size = None,
+        draw: DrawOptions | None = None,
+        encoder: EncoderOptions | None = None,
+        overwrite: bool = False,
+        stop: threading.Event | None = None,
+        on_progress: OnProgress = None,
+    ) -> Stats:
+        """Segment a camera, a network stream, or (with `realtime`) a file played like one.
+
+        Freshest frame first, every dropped frame counted. Ends with the stream, after
+        `duration_seconds`, at a KeyboardInterrupt or when `stop` is set; a recording is finished in
+        each case.
+
+        Args:
+            source: camera number or device, or an address: rtsp, http, tcp, udp, srt.
+            record: recording (``.mp4``, ``.mov``, ``.mkv``) with wall-clock timestamps; None
+                records nothing and only measures.
+            realtime: `source` is a file, played at its own speed.
+            duration_seconds: end after this long; None goes on to the end of the stream.
+            size: as in `video`, with all that follow.
+
+        Raises:
+            StreamsegError: as `video`.
+        """
+        clock = RunClock()
+        address = str(source)
+        if duration_seconds is not None and not duration_seconds > 0:
+            raise UsageError(f"duration must be above 0 seconds, got {duration_seconds}")
+        output = None
+        if record is not None:
+            behind = Path(address) if realtime else None
+            output = OutputPath.check(Path(record), overwrite=overwrite, source=behind)
+        told = Notices(self._watcher)
+        with self._running.run(), ExitStack() as stack:
+
+            def open_source() -> Source:
+                return stack.enter_context(
+                    open_live(address, realtime=realtime, duration_seconds=duration_seconds)
+                )
+
+            net_size, kept = None, None
+            if size_matters(self.options.backend):
+                # Engines are made for sizes, and only the source knows its own.
+                probe = open_source()
+                net_size = network_size(probe.info, self.header.default_size, size)
+                if not realtime and is_served_once(address):
+                    kept = probe
+                else:  # nobody listens to it while an engine loads or is built
+                    probe.close()
+            chosen = self._pool.get(net_size, low_latency=True, watcher=told.watcher)
+            opened = kept or open_source()
+            clock.restart()
+            job = Job(
+                opened,
+                chosen.engine,
+                clock=clock,
+                size=size,
+                draw=draw,
+                live=True,
+                stopped=self._stopped(stop),
+            )
+            if output is None:
+                stats = job.discard(on_progress)
+            else:
+                stats = job.record(output, self._threaded(encoder).for_live(), on_progress)
+        # Ctrl-C is how a camera is switched off, not an accident.
+        return told.add_to(replace(stats, interrupted=False), chosen)
+
+    def _open(self, src: str | Path, *, copy_audio: bool = True) -> FileSource:
+        threads = self.options.threads or cpu_threads()
+        return FileSource(src, threads=threads, copy_audio=copy_audio)
+
+    def _threaded(self, encoder: EncoderOptions | None) -> EncoderOptions:
+        encoder = encoder or EncoderOptions()
+        return replace(encoder, threads=encoder.threads or self.options.threads or coder_threads())
+
+    def _stopped(self, stop: threading.Event | None) -> Callable[[], bool]:
+        return lambda: self._running.closed or (stop is not None and stop.is_set())
+
+
+def _pixels(picture: str | Path | NDArray[np.uint8]) -> NDArray[np.uint8]:
+    if isinstance(picture, (str, Path)):
+        return read_picture(Path(picture))
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
+        raise UsageError(
+            f"a picture must be RGB uint8 [H, W, 3], got {picture.dtype} {list(picture.shape)}"
+        )
+    return picture
