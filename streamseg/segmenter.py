@@ -175,10 +175,11 @@ class Segmenter(ClosedAtExit):
             engine = self._pool.get(net_size, watcher=told.watcher).engine
             pipeline = Job(source, engine, clock=RunClock(), size=size).pipeline()
             stack.enter_context(self._running.run(pipeline.end))
-            quarter_turns = source.info.rotation // 90
+            orientation = source.info.orientation
             # A caller may stop half way: the threads must end before the file is closed.
             for item in stack.enter_context(closing(pipeline.results())):
-                labels = np.rot90(item.labels_HW, -quarter_turns)
+                assert item.labels_HW is not None, "the engine's stage is the last"
+                labels = np.ascontiguousarray(orientation.stored(item.labels_HW))
                 if full_size:
                     labels = stretch(labels, item.frame.width, item.frame.height)
                 yield item.frame, labels

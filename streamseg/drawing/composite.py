@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from streamseg.drawing.legend import blend_legend, draw_legend, fits_legend
 from streamseg.drawing.options import DrawOptions
+from streamseg.drawing.orientation import AS_STORED, Orientation
 from streamseg.drawing.stretch import stretch
 from streamseg.drawing.yuv import (
     LAYOUTS,
@@ -39,8 +40,8 @@ class Compositor:
         source_size: width and height of the frames to come; others are scaled to it.
         pixel_format: format to draw and encode in; the source's own wherever that is possible.
         draw: how; None is an overlay of all classes.
-        rotation: degrees counter-clockwise by which a player turns the frames (a multiple of 90):
-            left, right, and the legend are what people see.
+        orientation: how a player turns and mirrors the frames: left, right, and the legend are
+            what people see.
 
     Raises:
         UsageError: an unknown class.
@@ -53,7 +54,7 @@ class Compositor:
         source_size: tuple[int, int],
         pixel_format: str = "yuv420p",
         draw: DrawOptions | None = None,
-        rotation: int = 0,
+        orientation: Orientation = AS_STORED,
     ) -> None:
         draw = draw or DrawOptions()
         self.palette = palette
@@ -66,13 +67,13 @@ class Compositor:
         self.pane_size = even_size(*source_size, self._layout)
         """Width and height of one pane: the source's, less an odd row or column."""
         width, height = self.pane_size
-        self._quarter_turns = rotation // 90 % 4
-        beside, below = (0, 0) if mode != "side-by-side" else ((1, 0), (0, 1))[rotation // 90 % 2]
-        self.size = (width * (1 + beside), height * (1 + below))
+        self._orientation = orientation
+        beside, below = orientation.stored_direction(mode == "side-by-side", 0)
+        self.size = (width * (1 + abs(beside)), height * (1 + abs(below)))
         """Width and height of the drawn frames."""
-        # In panes, from the stored frame's top left: a turned player shows the first at the left.
-        panes = ((0, 0), (beside, below))
-        self._source_pane, self._drawn_pane = panes if self._quarter_turns < 2 else panes[::-1]
+        # In panes, from the stored frame's top left; the source is shown at the left.
+        self._source_pane = (int(beside < 0), int(below < 0))
+        self._drawn_pane = (int(beside > 0), int(below > 0))
         self._reformatter = VideoReformatter()
         self._colour: ColourSpec | None = None
         self._tables: list[Plane] = []
@@ -104,14 +105,14 @@ class Compositor:
             pane = _pane(dst, self._drawn_pane, width, height)
             self._draw(src, pane, labels_HW, self._tables[index], coverage)
             if self._legend_planes:
-                _blend_legend(pane, self._legend_planes[index], self._quarter_turns)
+                _blend_legend(pane, self._legend_planes[index], self._orientation)
         return out
 
     def _draw_legend(self) -> NDArray[np.uint8]:
-        """The panel as it is stored: turned against the player's turn."""
-        width, height = self.pane_size[:: -1 if self._quarter_turns % 2 else 1]
+        """The panel as it is stored: turned and mirrored against what the player does."""
+        width, height = self._orientation.shown_size(*self.pane_size)
         panel = draw_legend(self.palette, self.covered, max_height=height, max_width=width)
-        return np.ascontiguousarray(np.rot90(panel, -self._quarter_turns))
+        return np.ascontiguousarray(self._orientation.stored(panel))
 
     def _prepare(self, colour: ColourSpec) -> None:
         """Class colours, and the legend, in this matrix, range and depth."""
@@ -196,9 +197,10 @@ def _pane(plane: Plane, at: tuple[int, int], width: int, height: int) -> Plane:
     return plane[top : top + height, left : left + width]
 
 
-def _blend_legend(pane: Plane, legend: Plane, quarter_turns: int) -> None:
-    """Into the corner that is the top left one after the player's turn."""
+def _blend_legend(pane: Plane, legend: Plane, orientation: Orientation) -> None:
+    """Into the corner that a player shows at the top left."""
     height, width = legend.shape[:2]
-    top = 0 if quarter_turns in (0, 1) else pane.shape[0] - height
-    left = 0 if quarter_turns in (0, 3) else pane.shape[1] - width
+    right, down = orientation.stored_direction(-1, -1)
+    top = 0 if down < 0 else pane.shape[0] - height
+    left = 0 if right < 0 else pane.shape[1] - width
     blend_legend(pane[top : top + height, left : left + width], legend)

@@ -56,9 +56,7 @@ def network_size(
     Raises:
         UsageError: a size that cannot be.
     """
-    aspect = info.display_aspect
-    if info.rotation in (90, 270):
-        aspect = 1 / aspect
+    aspect = 1 / info.display_aspect if info.orientation.sideways else info.display_aspect
     return choose_size(aspect, default_size) if size is None else parse_size(size, aspect)
 
 
@@ -102,7 +100,7 @@ class Job:
         return Pipeline(
             self.source,
             [
-                Stage("downscale", Downscale(self.size, self.source.info.rotation)),
+                Stage("downscale", Downscale(self.size, self.source.info.orientation)),
                 infer_stage(self.engine, live=self.live),
                 *last_stages,
             ],
@@ -143,7 +141,7 @@ class Job:
                 return []
 
             pipeline = self.pipeline(
-                compose_stage(compositor, info.rotation), Stage("encode+write", write)
+                compose_stage(compositor, info.orientation), Stage("encode+write", write)
             )
             interrupted = self._run(pipeline, on_progress)
             writer.finish(self.source.leftover)
@@ -174,7 +172,7 @@ class Job:
             source_size=(info.width, info.height),
             pixel_format=encoder_format(encoder.codec, wanted),
             draw=self.draw,
-            rotation=info.rotation,
+            orientation=info.orientation,
         )
 
     def _count(self, item: Item) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamseg.drawing.composite import Compositor
+from streamseg.drawing.orientation import AS_STORED, Orientation
 from streamseg.run.pipeline import Stage
 from streamseg.runtime.engine import Engine
 from streamseg.video.source import Item
@@ -32,16 +33,13 @@ def _small(item: Item) -> NDArray[np.uint8]:
     return item.small_HWC
 
 
-def compose_stage(compositor: Compositor, rotation: int = 0) -> Stage:
+def compose_stage(compositor: Compositor, orientation: Orientation = AS_STORED) -> Stage:
     """A stage that fills in `drawn`."""
-    quarter_turns = rotation // 90
 
     def compose(items: list[Item]) -> list[Item]:
         for item in items:
             assert item.labels_HW is not None, "the engine comes before compositing"
-            labels = item.labels_HW
-            if quarter_turns:
-                labels = np.ascontiguousarray(np.rot90(labels, -quarter_turns))
+            labels = np.ascontiguousarray(orientation.stored(item.labels_HW))
             item.drawn = compositor.compose(item.frame, labels)
         return items
 

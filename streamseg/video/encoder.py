@@ -10,6 +10,7 @@ from av.video.stream import VideoStream
 
 from streamseg.drawing.yuv import LAYOUTS
 from streamseg.errors import UsageError
+from streamseg.video.orientation import fitted_matrix
 from streamseg.video.source import SourceInfo
 
 PRESETS = (
@@ -111,7 +112,7 @@ def add_video(
     pixel_format: str,
     options: EncoderOptions,
 ) -> VideoStream:
-    """A stream for the source's rate, time base, colour tags and rotation.
+    """A stream for the source's rate, time base, colour tags and display matrix.
 
     Raises:
         UsageError: an unknown encoder, or one that this kind of file cannot hold.
@@ -138,6 +139,7 @@ def add_video(
     context.colorspace = info.colorspace
     context.color_primaries = info.color_primaries
     context.color_trc = info.color_trc
-    if info.rotation:
-        stream.set_display_rotation(info.rotation)
+    if info.display_matrix is not None:
+        stored = info.width, info.height
+        stream.set_display_matrix(fitted_matrix(info.display_matrix, stored, size))
     return stream

@@ -7,6 +7,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
+from streamseg.drawing.orientation import AS_STORED, Orientation
 from streamseg.drawing.yuv import EXACT, FULL, ColourSpec
 from streamseg.video.source import Item
 
@@ -19,13 +20,12 @@ class Downscale:
 
     Args:
         net_size: width and height the network sees.
-        rotation: degrees counter-clockwise by which a player turns the frames.
+        orientation: how a player turns and mirrors the frames.
     """
 
-    def __init__(self, net_size: tuple[int, int], rotation: int = 0) -> None:
-        self._quarter_turns = rotation // 90
-        width, height = net_size
-        self._size = (height, width) if self._quarter_turns % 2 else (width, height)
+    def __init__(self, net_size: tuple[int, int], orientation: Orientation = AS_STORED) -> None:
+        self._orientation = orientation
+        self._size = orientation.shown_size(*net_size)
         self._reformatter = VideoReformatter()
 
     def __call__(self, items: list[Item]) -> list[Item]:
@@ -51,5 +51,4 @@ class Downscale:
         plane = small.planes[0]
         rows = np.frombuffer(memoryview(plane), np.uint8)[: plane.line_size * small.height]
         rgb = rows.reshape(small.height, plane.line_size)[:, : small.width * 3]
-        rgb = rgb.reshape(small.height, small.width, 3)
-        return np.rot90(rgb, self._quarter_turns) if self._quarter_turns else rgb
+        return self._orientation.upright(rgb.reshape(small.height, small.width, 3))

@@ -22,6 +22,8 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from streamseg.closing import ClosedAtExit
+from streamseg.drawing.orientation import Orientation, nearest_to_matrix
+from streamseg.video.orientation import DisplayMatrix, display_matrix
 
 AnyPacket: TypeAlias = "Packet[Stream]"
 
@@ -63,14 +65,19 @@ class SourceInfo:
     """Width of a pixel over its height."""
     duration_seconds_from_header: float | None = None
     frames_from_header: int | None = None
-    rotation: int = 0
-    """Degrees counter-clockwise by which a player turns the picture: 0, 90, 180 or 270."""
+    display_matrix: DisplayMatrix | None = None
+    """How a player turns and mirrors the picture, to be copied; None: as it is stored."""
     color_range: int = 0
     colorspace: int = 2
     color_primaries: int = 2
     color_trc: int = 2
     audio: AudioStream | None = None
     """The stream whose packets are to be copied."""
+
+    @property
+    def orientation(self) -> Orientation:
+        """How a player turns and mirrors the picture, to the nearest quarter turn."""
+        return nearest_to_matrix(self.display_matrix)
 
     @property
     def frames_expected(self) -> int | None:
@@ -83,7 +90,7 @@ class SourceInfo:
 
     @property
     def display_aspect(self) -> float:
-        """Width over height as a player shows it, before rotation."""
+        """Width over height as a player shows it, before it is turned."""
         return self.width * float(self.sample_aspect_ratio) / self.height
 
 
@@ -117,7 +124,7 @@ def describe(
         sample_aspect_ratio=stream.sample_aspect_ratio or Fraction(1),
         duration_seconds_from_header=duration_seconds,
         frames_from_header=frames,
-        rotation=frame.rotation % 360,
+        display_matrix=display_matrix(frame),
         color_range=int(frame.color_range),
         colorspace=int(frame.colorspace),
         color_primaries=int(frame.color_primaries),

@@ -17,6 +17,9 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from streamseg.drawing.orientation import Orientation
+from streamseg.video.orientation import orientation_of
+
 Picture = NDArray[np.uint8]
 WIDTH, HEIGHT = 96, 64
 RED, GREEN, BLUE = 0, 1, 2
@@ -58,7 +61,8 @@ class Clip:
     """Encoders, one per audio stream."""
     audio_first: bool = False
     audio_seconds: float | None = None
-    rotation: int = 0
+    matrix: tuple[int, ...] | None = None
+    """Display matrix; see `matrix_of`."""
     colour: tuple[int, int] | None = None
     """Colour space and range tags."""
     sample_aspect_ratio: Fraction | None = None
@@ -111,8 +115,8 @@ class Clip:
             stream.codec_context.sample_aspect_ratio = self.sample_aspect_ratio
         if self.colour is not None:
             stream.codec_context.colorspace, stream.codec_context.color_range = self.colour
-        if self.rotation:
-            stream.set_display_rotation(self.rotation)
+        if self.matrix is not None:
+            stream.set_display_matrix(self.matrix)
         return stream
 
     def _frame(self, video: VideoStream, index: int) -> VideoFrame:
@@ -203,9 +207,18 @@ def audio_packets(path: Path, index: int = 0) -> list[tuple[Fraction, bytes]]:
         return [(p.pts * p.time_base, bytes(p)) for p in packets if p.pts is not None]
 
 
+def matrix_of(orientation: Orientation, degrees_off: float = 0) -> tuple[int, ...]:
+    """A display matrix, turned a little further if asked."""
+    a, b, c, d = orientation.matrix
+    cos, sin = np.cos(np.radians(degrees_off)), np.sin(np.radians(degrees_off))
+    turned = np.array([[a, b], [c, d]]) @ np.array([[cos, sin], [-sin, cos]])
+    (a, b), (c, d) = (turned * 65536).round().astype(int).tolist()
+    return a, b, 0, c, d, 0, 0, 0, 1 << 30
+
+
 def upright(frame: VideoFrame) -> Picture:
-    """RGB of a frame, turned as a player turns it."""
-    return np.rot90(rgb_of(frame), frame.rotation // 90)
+    """RGB of a frame, turned and mirrored as a player does."""
+    return orientation_of(frame).upright(rgb_of(frame))
 
 
 def rgb_of(frame: VideoFrame) -> Picture:

@@ -15,18 +15,21 @@ import numpy as np
 import pytest
 
 from streamseg import Stats, label_frames, open_engine, segment_video
+from streamseg.drawing.orientation import ALL, Orientation
 from streamseg.errors import EngineError, UsageError
 from streamseg.run.job import Job
 from streamseg.run.stats import RunClock
 from streamseg.runtime.building.request import Watcher
 from streamseg.runtime.choosing.selection import Chosen, Selector
 from streamseg.video.encoder import EncoderOptions
+from streamseg.video.orientation import display_matrix
 from streamseg.video.output import OutputPath
 from tests.streamseg.clips import (
     Clip,
     Picture,
     audio_packets,
     inner,
+    matrix_of,
     paint,
     read_frames,
     read_times,
@@ -153,15 +156,16 @@ def corner(_: int) -> Picture:
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
-@pytest.mark.parametrize("rotation", [90, 180, 270])
+@pytest.mark.parametrize("orientation", ALL[1:])
 def test_a_turned_clip_stays_turned_and_is_drawn_upright(
-    toy_model: Path, segment: Segment, tmp_path: Path, rotation: int, suffix: str
+    toy_model: Path, segment: Segment, tmp_path: Path, orientation: Orientation, suffix: str
 ) -> None:
-    clip = Clip(frames=2, draw=corner, rotation=rotation, pixel_format="yuv444p")
+    matrix = matrix_of(orientation)
+    clip = Clip(frames=2, draw=corner, matrix=matrix, pixel_format="yuv444p")
     src, dst = clip.write(tmp_path / f"in{suffix}"), tmp_path / f"out{suffix}"
     segment(src, dst, mode="mask", **LOSSLESS)
     before, after = read_frames(src)[0], read_frames(dst)[0]
-    assert before.rotation % 360 == after.rotation % 360 == rotation
+    assert display_matrix(before) == display_matrix(after) == matrix
     labels = upright(before).argmax(axis=2)
     where = inner(labels)
     expected = np.array(COLOURS)[labels]
@@ -172,7 +176,7 @@ def test_a_turned_clip_stays_turned_and_is_drawn_upright(
 
 
 def test_the_network_sees_a_turned_clip_upright(segment: Segment, tmp_path: Path) -> None:
-    src = Clip(frames=2, rotation=90).write(tmp_path / "in.mp4")
+    src = Clip(frames=2, matrix=matrix_of(Orientation(1))).write(tmp_path / "in.mp4")
     assert segment(src, tmp_path / "out.mp4").size == (64, 96)
 
 

@@ -64,7 +64,7 @@ def _video(path: Path, size: tuple[int, int], count: int) -> Iterator[NDArray[np
     with FileSource(path, copy_audio=False) as source:
         expected = source.info.frames_expected
         wanted = set(_spread(expected, count)) if expected else None
-        shrink = Downscale(size, source.info.rotation)
+        shrink = Downscale(size, source.info.orientation)
         given = 0
         for item in source:
             # A header that promises too much costs frames at the end, never all of them.

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from streamseg.drawing.composite import Compositor
 from streamseg.drawing.legend import draw_legend
 from streamseg.drawing.options import MODES, DrawOptions, Mode
+from streamseg.drawing.orientation import ALL, AS_STORED, Orientation
 from streamseg.drawing.stretch import stretch
 from streamseg.drawing.yuv import LAYOUTS, ColourSpec, Plane, planes_of
 from streamseg.errors import UsageError
@@ -51,13 +52,15 @@ def copies(frame: VideoFrame) -> list[Plane]:
     return [plane.copy() for plane in planes_of(frame)]
 
 
-def compositor(frame: VideoFrame, rotation: int = 0, **options: Any) -> Compositor:
+def compositor(
+    frame: VideoFrame, orientation: Orientation = AS_STORED, **options: Any
+) -> Compositor:
     return Compositor(
         PALETTE,
         source_size=(frame.width, frame.height),
         pixel_format=frame.format.name,
         draw=DrawOptions(**options),
-        rotation=rotation,
+        orientation=orientation,
     )
 
 
@@ -204,25 +207,21 @@ def test_the_legend_lists_the_drawn_classes_in_a_corner(pixel_format: str, mode:
     assert not changed.any(), "nothing outside of the panel"
 
 
-def stored(shown: NDArray[Any], rotation: int) -> NDArray[Any]:
-    """A picture as it is stored, of what a player shows after its turn."""
-    return np.ascontiguousarray(np.rot90(shown, -(rotation // 90)))
-
-
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("rotation", [90, 180, 270])
-def test_whatever_a_player_turns_looks_as_if_nothing_was_turned(rotation: int, mode: Mode) -> None:
+@pytest.mark.parametrize("orientation", ALL[1:])
+def test_whatever_a_player_turns_looks_as_if_nothing_was_turned(
+    orientation: Orientation, mode: Mode
+) -> None:
     upright, labels = noisy("yuv444p", 200, 120), scene(1, 200, 120)
-    sides = (120, 200) if rotation % 180 else (200, 120)
-    turned = noisy("yuv444p", *sides)
+    turned = noisy("yuv444p", *orientation.shown_size(200, 120))
     for plane, shown in zip(planes_of(turned), planes_of(upright), strict=True):
-        plane[:] = stored(shown, rotation)
+        plane[:] = orientation.stored(shown)
     options: dict[str, Any] = {"mode": mode, "legend": True, "classes": ["red", "blue"]}
     expected = compositor(upright, **options).compose(upright, labels)
-    drawing = compositor(turned, rotation=rotation, **options)
-    out = drawing.compose(turned, stored(labels, rotation))
+    drawing = compositor(turned, orientation, **options)
+    out = drawing.compose(turned, np.ascontiguousarray(orientation.stored(labels)))
     for plane, shown in zip(planes_of(out), planes_of(expected), strict=True):
-        np.testing.assert_array_equal(plane, stored(shown, rotation))
+        np.testing.assert_array_equal(plane, orientation.stored(shown))
 
 
 def test_a_legend_has_every_drawn_colour_and_no_other() -> None:
