@@ -78,13 +78,13 @@ def build_engine(json_target: str | None, quiet: bool, sensitivity: bool, **opti
     It is refused if its labels differ too much from the fp32 model's, if it loses more mIoU than
     --max-drop, or if it is no faster than what it would replace. Exit code 1, and no engine left.
     """
-    from streamseg.cli.buildview import BuildView
+    from streamseg.cli.bars import BuildBar
     from streamseg.cli.enginecommands import build_from_options, list_sensitivity
-    from streamseg.cli.report import check_json_target
+    from streamseg.cli.output import check_json_target
 
     check_json_target(json_target)
     hidden = quiet or json_target == "-"
-    with BuildView(quiet=hidden) as view:
+    with BuildBar(quiet=hidden) as view:
         if sensitivity:
             (text, values), refusal = list_sensitivity(options, view.watcher), None
         else:
@@ -112,7 +112,7 @@ def engines(
 ) -> None:
     """List the built engines: for which device and version, valid here or why not."""
     from streamseg.cli.enginecommands import list_engines, prune_engines
-    from streamseg.cli.report import check_json_target
+    from streamseg.cli.output import check_json_target
 
     check_json_target(json_target)
     if older is not None and prune is None:
@@ -126,7 +126,7 @@ def engines(
 def doctor(json_target: str | None) -> None:
     """Say what this machine has, what ``auto`` will use and why, and what would make it faster."""
     from streamseg.cli.doctor import examine, findings_text
-    from streamseg.cli.report import check_json_target
+    from streamseg.cli.output import check_json_target
 
     check_json_target(json_target)
     findings = examine()
@@ -134,12 +134,9 @@ def doctor(json_target: str | None) -> None:
 
 
 def _show(text: str, values: dict[str, Any], json_target: str | None, hidden: bool) -> None:
-    from streamseg.cli.report import write_json_values
+    from streamseg.cli.output import write_json
 
     if json_target is not None:
-        write_json_values(values, json_target)
+        write_json(values, json_target)
     if not hidden and text:
         click.echo(text)
-
-
-COMMANDS = (build_engine, engines, doctor)

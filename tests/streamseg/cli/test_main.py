@@ -224,7 +224,7 @@ def test_nobody_needs_standard_output(
     run: Run, clip: Path, monkeypatch: pytest.MonkeyPatch, options: list[str]
 ) -> None:
     # As Python sets it for a process that was started with `>&-`.
-    monkeypatch.setattr("streamseg.cli.report.sys", SimpleNamespace(stdout=None))
+    monkeypatch.setattr("streamseg.cli.output.sys", SimpleNamespace(stdout=None))
     result: Ran = run("video", clip, "out.mp4", *options)
     assert (result.code, result.out, result.err) == (0, "", "")
 

@@ -1,25 +1,13 @@
-"""What people read while a run goes on and at its end."""
+"""What people see while a run goes on."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from streamseg.cli.report import (
-    ProgressView,
-    check_json_target,
-    clock_text,
-    file_line,
-    live_line,
-    stage_rows,
-    summary_rows,
-    write_json,
-)
-from streamseg.errors import OutputError, UsageError
+from streamseg.cli.bars import RunBar, clock_text, file_line, live_line
 from streamseg.run.job import RunProgress
-from tests.streamseg.run.test_stats import stats
 
 HALF = RunProgress(
     frames=50,
@@ -58,16 +46,8 @@ def test_clocks_read_like_clocks(seconds: float, text: str) -> None:
     assert clock_text(seconds) == text
 
 
-def test_the_summary_says_what_is_missing() -> None:
-    rows = dict(summary_rows(stats()))
-    assert rows["frames"] == "3 of 4"
-    assert rows["bottleneck"] == "decode"
-    assert rows["speed"] == "2.0 fps, 0.08x real time"
-    assert stage_rows(stats()) == [("decode", "3", "0.50", "-", "25 %")]
-
-
 def test_quiet_is_quiet(capsys: pytest.CaptureFixture[str]) -> None:
-    with ProgressView(quiet=True) as view:
+    with RunBar(quiet=True) as view:
         view(HALF)
     assert capsys.readouterr() == ("", "")
 
@@ -75,19 +55,7 @@ def test_quiet_is_quiet(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_pipe_gets_a_plain_line_now_and_then(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("streamseg.cli.report._PLAIN_LINE_EVERY_SECONDS", 0.0)
-    with ProgressView() as view:
+    monkeypatch.setattr("streamseg.cli.bars._RUN_LINE_EVERY_SECONDS", 0.0)
+    with RunBar() as view:
         view(HALF)
     assert capsys.readouterr() == ("", file_line(HALF) + "\n")
-
-
-def test_json_that_cannot_be_written_says_where_and_why(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match=r"gone/s\.json: the statistics cannot be written"):
-        write_json(stats(), str(tmp_path / "gone" / "s.json"))
-
-
-def test_json_never_lands_on_a_video(tmp_path: Path) -> None:
-    (tmp_path / "link.json").symlink_to(tmp_path / "in.mp4")
-    for target in ("in.mp4", "link.json"):
-        with pytest.raises(UsageError, match="is the video; give --json another file name"):
-            check_json_target(str(tmp_path / target), str(tmp_path / "in.mp4"), None)

@@ -1,0 +1,183 @@
+"""Options that several commands share, and what is made of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from streamseg.drawing.options import DrawOptions
+    from streamseg.runtime.building.request import Watcher
+    from streamseg.segmenter import Segmenter
+    from streamseg.video.encoder import EncoderOptions
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Number(click.FloatRange):
+    """A number in a range; ``nan`` is in none, whatever it is compared with."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """A number, or a sentence."""
+        number = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value} is no number.", param, ctx)
+        return number
+
+
+def wants_debug(ctx: click.Context) -> bool:
+    """Whether ``--debug`` was given, anywhere on the command line."""
+    return bool(ctx.find_root().meta.get("streamseg.debug"))
+
+
+def _set_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.find_root().meta["streamseg.debug"] = True
+
+
+def debug_option(command: F) -> F:
+    """Add ``--debug`` to a command."""
+    return click.option(
+        "--debug",
+        is_flag=True,
+        expose_value=False,
+        callback=_set_debug,
+        help="Show tracebacks.",
+    )(command)
+
+
+def engine_options(command: F) -> F:
+    """Options of whatever runs a model: which, how large."""
+    for option in reversed(
+        (
+            click.option("--model", default="mbv2", show_default=True, help="Name or .onnx file."),
+            click.option(
+                "--engine",
+                "backend",
+                type=click.Choice(["auto", "tensorrt", "onnxruntime", "torch"]),
+                default="auto",
+                show_default=True,
+                help="What runs the model; auto takes the fastest that works here.",
+            ),
+            click.option(
+                "--precision",
+                type=click.Choice(["fp32", "fp16", "int8"]),
+                help="Of the engine [default: the best one that is there].",
+            ),
+            click.option(
+                "--no-build",
+                "build",
+                flag_value=False,
+                default=True,
+                help="Do not build engines now; take what is there.",
+            ),
+            click.option(
+                "--size",
+                metavar="WxH|SHORT",
+                help="What the network sees, in multiples of 32 [default: from the aspect ratio].",
+            ),
+            click.option(
+                "--threads",
+                type=click.IntRange(min=1),
+                help="CPU threads of engine and coders [default: all cores].",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def drawing_options(command: F) -> F:
+    """Options of how labels are drawn."""
+    for option in reversed(
+        (
+            click.option(
+                "--mode",
+                type=click.Choice(["overlay", "mask", "side-by-side"]),
+                default="overlay",
+                show_default=True,
+                help="Blend over the picture, plain class colours, or both pictures.",
+            ),
+            click.option(
+                "--alpha",
+                type=Number(0, 1),
+                default=0.5,
+                show_default=True,
+                help="Share of the class colour.",
+            ),
+            click.option("--classes", metavar="A,B", help="Draw only these classes."),
+            click.option("--legend", is_flag=True, help="Draw class names and colours."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def encoder_options(command: F) -> F:
+    """Options of the video that is written."""
+    for option in reversed(
+        (
+            click.option("--codec", default="libx264", show_default=True, help="Video encoder."),
+            click.option(
+                "--crf", type=click.IntRange(0, 63), help="Quality, lower is better [default: 20]."
+            ),
+            click.option("--preset", help="Encoder preset [default: veryfast]."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def report_options(command: F) -> F:
+    """Options of where results go and what is said of them."""
+    for option in reversed(
+        (
+            click.option("--overwrite", is_flag=True, help="Replace an existing output file."),
+            click.option(
+                "--json", "json_target", metavar="FILE", help="Statistics as JSON; - is stdout."
+            ),
+            click.option("--quiet", is_flag=True, help="Print errors and warnings only."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def names_of(text: str | None) -> list[str] | None:
+    """The names in a list with commas; None for none given."""
+    if text is None:
+        return None
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def open_segmenter(values: dict[str, Any], watcher: Watcher) -> Segmenter:
+    """Take the values of `engine_options` out of a command's, all but the size."""
+    from streamseg.segmenter import Segmenter
+
+    known = ("model", "backend", "precision", "build", "threads", "batch")
+    taken = {name: values.pop(name) for name in known if name in values}
+    return Segmenter(**taken, watcher=watcher)
+
+
+def take_drawing(values: dict[str, Any]) -> DrawOptions:
+    """Take the values of `drawing_options` out of a command's."""
+    from streamseg.drawing.options import DrawOptions
+
+    return DrawOptions(
+        mode=values.pop("mode"),
+        alpha=values.pop("alpha"),
+        classes=names_of(values.pop("classes")),
+        legend=values.pop("legend"),
+    )
+
+
+def take_encoder(values: dict[str, Any]) -> EncoderOptions:
+    """Take the values of `encoder_options` out of a command's."""
+    from streamseg.video.encoder import EncoderOptions
+
+    return EncoderOptions(
+        codec=values.pop("codec"), crf=values.pop("crf"), preset=values.pop("preset")
+    )

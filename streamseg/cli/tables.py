@@ -1,0 +1,84 @@
+"""Tables of what a run did: for a terminal, and as plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+
+from rich.console import Console
+from rich.table import Table
+
+from streamseg.cli.output import print_text
+from streamseg.run.stats import Stats
+
+
+def summary_rows(stats: Stats) -> list[tuple[str, str]]:
+    """What the final table says above the stages."""
+    frames = str(stats.frames)
+    if stats.frames_expected and stats.frames_expected != stats.frames:
+        frames += f" of {stats.frames_expected}"
+    width, height = stats.size
+    rows = [
+        ("output", stats.output or "none"),
+        ("frames", frames),
+        ("wall time", f"{stats.wall_seconds:.2f} s"),
+        ("speed", f"{stats.fps:.1f} fps, {stats.real_time_factor:.2f}x real time"),
+        (
+            "engine",
+            f"{stats.engine}, {stats.precision}, {stats.threads} threads, batch {stats.batch}",
+        ),
+        ("model", f"{stats.model} at {width}x{height}"),
+        ("bottleneck", stats.bottleneck),
+    ]
+    if stats.engine_reason:
+        rows.insert(5, ("chosen", stats.engine_reason))
+    if stats.first_frame_seconds is not None:
+        rows.insert(3, ("first frame", f"after {stats.first_frame_seconds:.2f} s"))
+    if stats.latency_p50_ms is not None and stats.latency_p95_ms is not None:
+        rows.append(
+            ("latency", f"p50 {stats.latency_p50_ms:.0f} ms, p95 {stats.latency_p95_ms:.0f} ms")
+        )
+        rows.append(("dropped", f"{stats.dropped} frames"))
+    return rows
+
+
+def stage_rows(stats: Stats) -> list[tuple[str, str, str, str, str]]:
+    """Stage, frames, p50, p95 and utilisation of each stage, as text."""
+    return [
+        (
+            stage.name,
+            str(stage.items),
+            "-" if stage.p50_ms is None else f"{stage.p50_ms:.2f}",
+            "-" if stage.p95_ms is None else f"{stage.p95_ms:.2f}",
+            f"{100 * stage.utilisation:.0f} %",
+        )
+        for stage in stats.stages
+    ]
+
+
+_STAGE_HEADS = ("stage", "frames", "p50 ms", "p95 ms", "busy")
+
+
+def print_stats(stats: Stats) -> None:
+    """The final tables on standard output; aligned plain lines where it is no terminal."""
+    if sys.stdout is None:  # closed by whoever started this: nobody wants to read it
+        return
+    console = Console()
+    if console.is_terminal:
+        table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+        for name, value in summary_rows(stats):
+            table.add_row(f"[bold]{name}[/]", value)
+        stages = Table(box=None, padding=(0, 2, 0, 0))
+        for index, head in enumerate(_STAGE_HEADS):
+            stages.add_column(head, justify="left" if index == 0 else "right")
+        for row in stage_rows(stats):
+            style = "bold yellow" if row[0] == stats.bottleneck else ""
+            stages.add_row(*row, style=style)
+        console.print(table)
+        console.print(stages)
+        return
+    lines = [f"{name}: {value}" for name, value in summary_rows(stats)]
+    lines += [
+        f"stage {name}: {items} frames, p50 {p50} ms, p95 {p95} ms, busy {busy}"
+        for name, items, p50, p95, busy in stage_rows(stats)
+    ]
+    print_text("\n".join(lines) + "\n")

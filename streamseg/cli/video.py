@@ -1,0 +1,96 @@
+"""`streamseg video`: one file into another, or many into a folder."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from streamseg.cli.interrupts import INTERRUPTED
+from streamseg.cli.options import (
+    drawing_options,
+    encoder_options,
+    engine_options,
+    open_segmenter,
+    report_options,
+    take_drawing,
+    take_encoder,
+)
+from streamseg.errors import UsageError
+
+if TYPE_CHECKING:
+    from streamseg.run.stats import Stats
+
+
+@click.command()
+@click.argument("paths", metavar="IN... [OUT]", nargs=-1, required=True)
+@click.option(
+    "--out-dir",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Segment every IN into this folder, under its own name; no OUT then.",
+)
+@engine_options
+@drawing_options
+@click.option("--batch", type=click.IntRange(min=1), help="Frames per engine call.")
+@encoder_options
+@report_options
+def video(
+    paths: tuple[str, ...],
+    out_dir: Path | None,
+    json_target: str | None,
+    quiet: bool,
+    **values: Any,
+) -> None:
+    """Segment the video file IN into the video file OUT (.mp4, .mov or .mkv).
+
+    With --out-dir, any number of files through one engine: one that fails does not stop the
+    others, and the exit code is then 1. Ctrl-C finishes a playable file of what was done so far.
+    """
+    from streamseg.cli.bars import RunBar
+    from streamseg.cli.output import check_json_target
+
+    if out_dir is None and len(paths) == 1:
+        raise click.UsageError("Missing argument 'OUT' (for several files give --out-dir DIR).")
+    if out_dir is None and len(paths) != 2:
+        raise UsageError(
+            f"video takes IN and OUT, got {len(paths)}; for several files give --out-dir DIR"
+        )
+    check_json_target(json_target, *paths)
+    draw, encoder = take_drawing(values), take_encoder(values)
+    with (
+        RunBar(quiet=quiet or json_target == "-") as bar,
+        open_segmenter(values, bar.watcher) as segmenter,
+    ):
+        if out_dir is not None:
+            from streamseg.cli.several import segment_all
+
+            options = {**values, "draw": draw, "encoder": encoder}
+            results = segment_all(segmenter, paths, out_dir, options, bar)
+        else:
+            src, dst = paths
+            stats = segmenter.video(src, dst, draw=draw, encoder=encoder, on_progress=bar, **values)
+    if out_dir is not None:
+        from streamseg.cli.several import report_all
+
+        sys.exit(report_all(results, json_target, quiet=quiet))
+    finish(stats, json_target, quiet)
+    if stats.interrupted:
+        sys.exit(INTERRUPTED)
+
+
+def finish(stats: Stats, json_target: str | None, quiet: bool) -> None:
+    """Say what there is to say of one run that is done."""
+    from streamseg.cli.output import write_json
+    from streamseg.cli.tables import print_stats
+
+    for warning in stats.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    if stats.interrupted:
+        click.echo(f"stopped: {stats.output} holds the {stats.frames} frames done so far", err=True)
+    if json_target is not None:
+        write_json(stats.as_dict(), json_target)
+    if not quiet and json_target != "-":
+        print_stats(stats)
