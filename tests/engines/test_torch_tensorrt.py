@@ -177,7 +177,7 @@ def test_what_is_missing_is_said_in_words(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "torch_tensorrt", None)
-    with pytest.raises(BackendUnavailableError, match=r"not installed .*streamseg\[torch-tensorrt"):
+    with pytest.raises(BackendUnavailableError, match=r"not installed .*'torch-tensorrt"):
         import_torch_tensorrt()
     package = tmp_path / "torch_tensorrt"
     package.mkdir()

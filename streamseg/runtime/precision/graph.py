@@ -17,8 +17,8 @@ from streamseg.errors import ModelError, UsageError
 from streamseg.models.modelfile import HEADER_KEY, read_header
 from streamseg.runtime.backends.onnxruntime import DISABLED_OPTIMIZERS
 
-NOTE_KEY = "streamseg.runtime.precision"
-"""Where `write_model` notes what was done, beside the header."""
+NOTE_KEY = "streamseg.precision"
+"""Where `write_model` notes what was done, beside the header: a word of the format, no module."""
 
 
 def load_fp32(path: Path) -> onnx.ModelProto:
