@@ -140,7 +140,7 @@ class FirstFrames(FileSource):
     """A file's first frames."""
 
     def __init__(self, path: Path, count: int) -> None:
-        super().__init__(path, threads=cpu_threads(), copy_audio=False)
+        super().__init__(path, threads=cpu_threads(), all_streams=False)
         self._count = count
 
     def __iter__(self) -> Iterator[Item]:

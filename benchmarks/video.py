@@ -51,7 +51,7 @@ def engine_fps(engine: Engine, size: tuple[int, int], clip: Path) -> float:
     """Frames per second of the engine alone, on real frames already scaled and in memory."""
     batch = engine.spec.batch
     shrink = Downscale(size)
-    with FileSource(clip, copy_audio=False) as source:
+    with FileSource(clip, all_streams=False) as source:
         items = []
         for item in source:
             items.append(np.ascontiguousarray(shrink([item])[0].small_HWC))

@@ -169,7 +169,7 @@ class Segmenter(ClosedAtExit):
             StreamsegError: as `video`.
         """
         with ExitStack() as stack:
-            source = stack.enter_context(self._open(src, copy_audio=False))
+            source = stack.enter_context(self._open(src, all_streams=False))
             net_size = network_size(source.info, self.header.default_size, size)
             told = Notices(self._watcher)
             engine = self._pool.get(net_size, watcher=told.watcher).engine
@@ -285,9 +285,9 @@ class Segmenter(ClosedAtExit):
         # Ctrl-C is how a camera is switched off, not an accident.
         return told.add_to(replace(stats, interrupted=False), chosen)
 
-    def _open(self, src: str | Path, *, copy_audio: bool = True) -> FileSource:
+    def _open(self, src: str | Path, *, all_streams: bool = True) -> FileSource:
         threads = self.options.threads or cpu_threads()
-        return FileSource(src, threads=threads, copy_audio=copy_audio)
+        return FileSource(src, threads=threads, all_streams=all_streams)
 
     def _threaded(self, encoder: EncoderOptions | None) -> EncoderOptions:
         encoder = encoder or EncoderOptions()

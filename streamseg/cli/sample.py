@@ -18,7 +18,7 @@ def sample(path: Path, overwrite: bool, quiet: bool) -> None:
 
     write_sample(path, overwrite=overwrite)
     if not quiet:
-        with FileSource(path, copy_audio=False) as clip:
+        with FileSource(path, all_streams=False) as clip:
             frames, info = clip.info.frames_expected or 0, clip.info
         seconds = float(frames / info.rate)
         click.echo(f"{path}: {frames} frames, {info.width}x{info.height}, {seconds:g} s")

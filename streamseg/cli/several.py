@@ -14,7 +14,7 @@ from rich.table import Table
 from streamseg.cli.interrupts import INTERRUPTED
 from streamseg.cli.output import print_text, write_json
 from streamseg.errors import OutputError, StreamsegError, UsageError
-from streamseg.video.output import CONTAINERS
+from streamseg.video.formats import SUFFIXES
 
 if TYPE_CHECKING:
     from streamseg.cli.bars import RunBar
@@ -74,7 +74,7 @@ def outputs_in(folder: Path, sources: Sequence[str], name: Callable[[Path], str]
 
 def video_name(source: Path) -> str:
     """The source's own name, as MP4 where its kind of file cannot be written."""
-    return source.name if source.suffix.lower() in CONTAINERS else f"{source.stem}.mp4"
+    return source.name if source.suffix.lower() in SUFFIXES else f"{source.stem}.mp4"
 
 
 def segment_all(
@@ -102,6 +102,8 @@ def segment_all(
         except KeyboardInterrupt:
             break
         results.append(Result(source, place, stats))
+        for note in stats.notes:
+            bar.notice(f"note: {source}: {note}")
         for warning in stats.warnings:
             bar.notice(f"warning: {source}: {warning}")
         if stats.interrupted:

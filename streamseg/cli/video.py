@@ -86,6 +86,8 @@ def finish(stats: Stats, json_target: str | None, quiet: bool) -> None:
     from streamseg.cli.output import write_json
     from streamseg.cli.tables import print_stats
 
+    for note in () if quiet else stats.notes:
+        click.echo(f"note: {note}", err=True)
     for warning in stats.warnings:
         click.echo(f"warning: {warning}", err=True)
     if stats.interrupted:

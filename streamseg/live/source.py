@@ -19,7 +19,7 @@ from streamseg.closing import ClosedAtExit
 from streamseg.errors import SourceError
 from streamseg.live import address
 from streamseg.live.address import open_address, resolve
-from streamseg.video.file import FileSource, pick_video
+from streamseg.video.file import FileSource
 from streamseg.video.source import (
     AnyPacket,
     ContainerReader,
@@ -28,6 +28,7 @@ from streamseg.video.source import (
     describe,
     interruptible,
 )
+from streamseg.video.tracks import pick_video
 
 TIME_BASE = Fraction(1, 90_000)
 """Of the timestamps given here: fine enough for any camera, and MPEG's own."""
@@ -123,7 +124,7 @@ class RealtimeFile(ClosedAtExit):
         duration_seconds: float | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._file = FileSource(path, copy_audio=False)
+        self._file = FileSource(path, all_streams=False)
         self._duration = duration_seconds
         self._sleep = sleep
         first = self._file.first_frame

@@ -145,7 +145,7 @@ class Job:
             )
             interrupted = self._run(pipeline, on_progress)
             writer.finish(self.source.leftover)
-        return self._summary(pipeline, output.final, interrupted, writer.warnings)
+        return self._summary(pipeline, output.final, interrupted, writer.warnings, writer.notes)
 
     def discard(self, on_progress: OnProgress = None) -> Stats:
         """Segment and throw the labels away: measures a live source without a recording."""
@@ -157,7 +157,7 @@ class Job:
 
         pipeline = self.pipeline(Stage("discard", count))
         interrupted = self._run(pipeline, on_progress)
-        return self._summary(pipeline, None, interrupted, [])
+        return self._summary(pipeline, None, interrupted, [], [])
 
     def _compositor(self, encoder: EncoderOptions) -> Compositor:
         info = self.source.info
@@ -229,7 +229,12 @@ class Job:
         )
 
     def _summary(
-        self, pipeline: Pipeline, output: Path | None, interrupted: bool, warnings: list[str]
+        self,
+        pipeline: Pipeline,
+        output: Path | None,
+        interrupted: bool,
+        warnings: list[str],
+        notes: list[str],
     ) -> Stats:
         wall = self.clock.elapsed()
         stages = pipeline.stage_stats(wall)
@@ -263,6 +268,7 @@ class Job:
             latency_p50_ms=self.clock.latency_ms(0.5),
             latency_p95_ms=self.clock.latency_ms(0.95),
             warnings=(*lost, *warnings),
+            notes=tuple(notes),
         )
 
 

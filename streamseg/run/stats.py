@@ -129,6 +129,9 @@ class Stats:
     """Live only: from capture to written."""
     latency_p95_ms: float | None = None
     warnings: tuple[str, ...] = field(default=())
+    """What was lost."""
+    notes: tuple[str, ...] = field(default=())
+    """What was done otherwise than the source has it, without a loss: converted, moved in time."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""

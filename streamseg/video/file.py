@@ -1,4 +1,4 @@
-"""Frames of a video file, with the packets of its audio stream."""
+"""Frames of a video file, with the packets of all other streams."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from pathlib import Path
 
 import av
 from av.container import InputContainer
-from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -24,6 +23,7 @@ from streamseg.video.source import (
     stream_rate,
 )
 from streamseg.video.timeline import Timeline
+from streamseg.video.tracks import Tracks, is_cover, pick_video, tracks_of
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _PATTERN = re.compile(r"%\d*d|[*?]")
@@ -40,14 +40,14 @@ class FileSource(ContainerReader):
     Args:
         path: the file; one that is text is not taken for an address, a pattern or standard input.
         threads: decoder threads.
-        copy_audio: collect the first audio stream's packets.
+        all_streams: collect the packets of the other streams, sound first of all.
 
     Raises:
         UsageError: no such file.
         SourceError: not a video, or one without a video stream.
     """
 
-    def __init__(self, path: str | Path, *, threads: int = 0, copy_audio: bool = True) -> None:
+    def __init__(self, path: str | Path, *, threads: int = 0, all_streams: bool = True) -> None:
         self.path = checked_path(path)
         self.leftover: list[AnyPacket] = []
         self.warnings: list[str] = []
@@ -58,7 +58,7 @@ class FileSource(ContainerReader):
         self._trouble = ""
         self._timeline = Timeline()
         super().__init__()
-        self._threads, self._copy_audio = threads, copy_audio
+        self._threads, self._all_streams = threads, all_streams
         interruptible(self._start)
 
     def _start(self) -> None:
@@ -67,8 +67,7 @@ class FileSource(ContainerReader):
             self._video = pick_video(self.path, self._container)
             self._video.thread_type = "AUTO"
             self._video.thread_count = self._threads
-            audio = self._container.streams.audio
-            self._audio = audio[0] if self._copy_audio and audio else None
+            self._covers: dict[int, bytes] = {}
             self._pending: list[AnyPacket] = []
             self._frames_iterator = self._decode()
             # The first frame knows what the header may not: format, colour tags, rotation.
@@ -84,7 +83,7 @@ class FileSource(ContainerReader):
                 self.first_frame,
                 self._video,
                 time_base=self._video.time_base or Fraction(1, 90_000),
-                audio=self._audio,
+                tracks=self._tracks() if self._all_streams else None,
                 duration_seconds=self._duration_from_header(),
                 frames=self._video.frames or None,
             )
@@ -126,9 +125,8 @@ class FileSource(ContainerReader):
             if packet is None:
                 break
             self._place(packet)
-            if packet.stream is self._audio and (packet.dts is not None or packet.pts is not None):
-                self._pending.append(packet)
             if packet.stream is not self._video:
+                self._set_aside(packet)
                 continue
             for frame in self._decode_packet(packet):
                 last_pts = self._timestamp(frame, last_pts)
@@ -138,26 +136,35 @@ class FileSource(ContainerReader):
                 yield item
         self.leftover = self._pending
 
+    def _tracks(self) -> Tracks:
+        tracks = tracks_of(self.path, self._container, self._video, self._covers)
+        self.warnings += tracks.warnings
+        return tracks
+
+    def _set_aside(self, packet: AnyPacket) -> None:
+        """Keep what is to be carried along."""
+        if is_cover(packet.stream):
+            self._covers.setdefault(packet.stream.index, bytes(packet))
+        elif self._all_streams and packet.size and (packet.dts, packet.pts) != (None, None):
+            self._pending.append(packet)
+
     def _place(self, packet: AnyPacket) -> None:
         """Put a packet behind those before it, and note how far the file reaches."""
         start = packet.pts if packet.dts is None else packet.dts
         if start is None or packet.time_base is None:
             return
         seconds, duration = start * packet.time_base, (packet.duration or 0) * packet.time_base
-        # Other streams end late or jump as they like (subtitles, data): nothing is made of them.
-        if packet.stream is self._video or packet.stream is self._audio:
-            index = packet.stream.index
-            # Presentation times alone go back and forth where frames are reordered.
-            known = packet.dts is not None
-            offset = (
-                self._timeline.offset(index, seconds, duration)
-                if known
-                else self._timeline.current(index)
-            )
-            if offset:
-                ticks = round(offset / packet.time_base)
-                packet.dts = None if packet.dts is None else packet.dts + ticks
-                packet.pts = None if packet.pts is None else packet.pts + ticks
+        # Other streams jump as they like (subtitles, data): they follow the picture. Presentation
+        # times alone go back and forth where frames are reordered.
+        steady = packet.stream is self._video or packet.stream.type == "audio"
+        if steady and packet.dts is not None:
+            offset = self._timeline.offset(packet.stream.index, seconds, duration)
+        else:
+            offset = self._timeline.current((packet.stream if steady else self._video).index)
+        if offset:
+            ticks = round(offset / packet.time_base)
+            packet.dts = None if packet.dts is None else packet.dts + ticks
+            packet.pts = None if packet.pts is None else packet.pts + ticks
         shown = max(start, packet.pts or start) * packet.time_base
         self._end_seconds = max(self._end_seconds, float(shown + duration))
 
@@ -294,20 +301,3 @@ def _open(path: Path) -> InputContainer:
             f"{path}: not a video that FFmpeg can read, or its index is cut off "
             f"({error.strerror or error})"
         ) from error
-
-
-def pick_video(path: Path | str, container: InputContainer) -> VideoStream:
-    """The first video stream that is not a cover picture.
-
-    Raises:
-        SourceError: there is none, or FFmpeg has no decoder for it.
-    """
-    videos = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
-    if not videos:
-        kinds = ", ".join(f"{s.type} ({s.codec_context.name})" for s in container.streams.audio)
-        found = f"only {kinds}" if kinds else "no stream that can be decoded"
-        raise SourceError(f"{path}: has no video stream ({found}); give a file with pictures")
-    video = videos[0]
-    if video.codec_context is None:
-        raise SourceError(f"{path}: no decoder for its video stream")
-    return video

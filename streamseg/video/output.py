@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from streamseg.errors import OutputError, UsageError
+from streamseg.video.formats import SUFFIXES
 from streamseg.video.partfile import drop, hold, let_go, part_file, sweep
-
-CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
-"""Suffix of an output file -> FFmpeg's muxer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +35,7 @@ class OutputPath:
         *,
         overwrite: bool,
         source: Path | None = None,
-        kinds: Mapping[str, str] = CONTAINERS,
+        kinds: Mapping[str, str] = SUFFIXES,
     ) -> OutputPath:
         """Refuse, before any work, a place where the output cannot go.
 

@@ -13,7 +13,6 @@ from types import TracebackType
 from typing import Protocol, Self, TypeAlias
 
 import numpy as np
-from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
@@ -24,6 +23,7 @@ from numpy.typing import NDArray
 from streamseg.closing import ClosedAtExit
 from streamseg.drawing.orientation import Orientation, nearest_to_matrix
 from streamseg.video.orientation import DisplayMatrix, display_matrix
+from streamseg.video.tracks import Tracks
 
 AnyPacket: TypeAlias = "Packet[Stream]"
 
@@ -37,7 +37,7 @@ class Item:
     frame: VideoFrame
     """As decoded, never written to: the decoder may still need it as a reference."""
     packets: list[AnyPacket] = field(default_factory=list)
-    """Packets of copied streams that came before this frame; to be muxed before it."""
+    """Packets of other streams that came before this frame; to be muxed before it."""
     captured: float | None = None
     """`time.perf_counter()` when a live frame arrived; None from a file."""
     small_HWC: NDArray[np.uint8] | None = None
@@ -71,8 +71,8 @@ class SourceInfo:
     colorspace: int = 2
     color_primaries: int = 2
     color_trc: int = 2
-    audio: AudioStream | None = None
-    """The stream whose packets are to be copied."""
+    tracks: Tracks | None = None
+    """What is to be carried along; None if nothing is."""
 
     @property
     def orientation(self) -> Orientation:
@@ -109,7 +109,7 @@ def describe(
     stream: VideoStream,
     *,
     time_base: Fraction,
-    audio: AudioStream | None = None,
+    tracks: Tracks | None = None,
     duration_seconds: float | None = None,
     frames: int | None = None,
 ) -> SourceInfo:
@@ -129,7 +129,7 @@ def describe(
         colorspace=int(frame.colorspace),
         color_primaries=int(frame.color_primaries),
         color_trc=int(frame.color_trc),
-        audio=audio,
+        tracks=tracks,
     )
 
 
@@ -182,7 +182,7 @@ class Source(Protocol):
 
     @property
     def leftover(self) -> list[AnyPacket]:
-        """After the last frame: packets of copied streams that no frame took along."""
+        """After the last frame: packets of other streams that no frame took along."""
         ...
 
     @property

@@ -1,4 +1,4 @@
-"""Frames to a video file: encode, copy the audio, and appear only when complete."""
+"""Frames to a video file: encode, carry the other streams along, and appear only when complete."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from types import TracebackType
 from typing import Self
 
 import av
-from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
 from streamseg.errors import UsageError
 from streamseg.video.encoder import EncoderOptions, add_video
+from streamseg.video.formats import MATROSKA, Format, format_of
+from streamseg.video.luggage import Luggage
 from streamseg.video.output import OutputPath, cannot_write
 from streamseg.video.source import AnyPacket, SourceInfo
 
@@ -33,7 +35,7 @@ class VideoWriter:
 
     Args:
         output: where to write.
-        info: the source's rate, time base, colour tags and audio stream to copy.
+        info: the source's rate, time base, colour tags and what is to be carried along.
         size: width and height of the frames to come.
         pixel_format: of the frames to come; see `encoder_format`.
         options: encoder, quality, speed.
@@ -55,10 +57,11 @@ class VideoWriter:
         self.output = output
         self.frames = 0
         self.warnings: list[str] = []
+        self.notes: list[str] = []
+        """What was done otherwise than the source has it, without a loss."""
         self._muxed_bytes = 0
-        self._skipped = 0
-        self._last_dts: int | None = None
-        self._open(info, size, pixel_format, options, info.audio)
+        self._format = format_of(output.muxer)
+        self._open(info, size, pixel_format, options)
 
     def _open(
         self,
@@ -66,38 +69,47 @@ class VideoWriter:
         size: tuple[int, int],
         pixel_format: str,
         options: EncoderOptions,
-        audio: AudioStream | None,
+        *,
+        bare: bool = False,
     ) -> None:
+        luggage = Luggage(self._format, info.tracks, bare=bare) if info.tracks else None
         self.output.claim()
         try:
             self._container: OutputContainer = av.open(
                 f"file:{self.output.partial}",
                 mode="w",
                 format=self.output.muxer,
-                options=_container_options(self.output.muxer, info, audio),
+                options=_container_options(self._format, info, luggage),
             )
         except (av.error.FFmpegError, OSError) as error:
             self.output.discard()
             raise cannot_write(self.output, error) from error
-        try:
+
+        def add_picture() -> VideoStream:
             self._video = add_video(self._container, info, size, pixel_format, options)
-            self._audio = self._add_audio(audio)
+            return self._video
+
+        try:
+            if luggage is None:
+                add_picture()
+            else:
+                luggage.pack(self._container, add_picture)
             self._start_encoder()
             refused = self._start_container()
         except BaseException:
             self.abort()
             raise
+        self._luggage = luggage
         if refused is None:
             return
         self.abort()
-        if self._audio is None:
+        if luggage is None or luggage.is_empty:
             raise UsageError(
                 f"{self.output.final}: {options.codec} cannot be stored in this kind of file "
                 f"({refused.strerror or refused}); choose another --codec or an .mkv output"
             ) from refused
-        # Some muxers find out only here that they cannot hold a sound format.
-        self._leave_out(self._audio, refused.strerror or str(refused))
-        self._open(info, size, pixel_format, options, None)
+        # Each stream was tried alone; together they are refused.
+        self._open(info, size, pixel_format, options, bare=True)
 
     def _start_encoder(self) -> None:
         context = self._video.codec_context
@@ -132,21 +144,6 @@ class VideoWriter:
             return error
         return None
 
-    def _add_audio(self, template: AudioStream | None) -> AudioStream | None:
-        if template is None:
-            return None
-        try:
-            return self._container.add_stream_from_template(template)
-        except (av.error.FFmpegError, ValueError) as error:
-            self._leave_out(template, str(error))
-            return None
-
-    def _leave_out(self, audio: AudioStream, reason: str) -> None:
-        self.warnings.append(
-            f"{self.output.final}: the audio ({audio.codec_context.name}) cannot be copied into "
-            f"this kind of file ({reason}) and is left out; an .mkv output can hold it"
-        )
-
     def write(self, frame: VideoFrame, packets: Iterable[AnyPacket] = ()) -> None:
         """Encode one frame, after copying the packets that came before it.
 
@@ -163,17 +160,9 @@ class VideoWriter:
         self.frames += 1
 
     def copy(self, packets: Iterable[AnyPacket]) -> None:
-        """Mux packets of the copied audio stream."""
-        if self._audio is None:
-            return
-        for packet in packets:
-            # A muxer refuses a whole file for one sound packet whose time runs backwards.
-            if packet.dts is None or (self._last_dts is not None and packet.dts <= self._last_dts):
-                self._skipped += 1
-                continue
-            self._last_dts = packet.dts
-            packet.stream = self._audio
-            self._mux([packet])
+        """Mux packets of the source's other streams."""
+        if self._luggage is not None:
+            self._mux(self._luggage.carry(packets))
 
     def _mux(self, packets: list[AnyPacket]) -> None:
         self._muxed_bytes += sum(packet.size for packet in packets)
@@ -189,12 +178,10 @@ class VideoWriter:
             self.copy(packets)
             last = self._video.encode(None)
             self._mux(with_decoding_times(last) if self.frames <= _TOO_FEW_TO_REORDER else last)
+            if self._luggage is not None:
+                self._mux(self._luggage.flush())
             self._container.close()
-            if self._skipped:
-                self.warnings.append(
-                    f"{self.output.final}: {self._skipped} sound packets without a usable "
-                    "timestamp were left out"
-                )
+            self._tell_losses()
             # FFmpeg drops a write error that happens while the trailer is written: the size tells.
             if self.output.partial.stat().st_size < self._muxed_bytes:
                 raise OSError(errno.ENOSPC, "the file is shorter than what was written to it")
@@ -202,6 +189,12 @@ class VideoWriter:
         except (av.error.FFmpegError, OSError) as error:
             self.abort()
             raise cannot_write(self.output, error) from error
+
+    def _tell_losses(self) -> None:
+        if self._luggage is not None:
+            self.warnings += self._luggage.warnings
+            self.warnings += self._luggage.losses(self.output.partial, self.output.final)
+            self.notes += self._luggage.notes
 
     def abort(self) -> None:
         """Close and remove the partial file; nothing appears under the final name."""
@@ -239,14 +232,17 @@ def with_decoding_times(packets: list[AnyPacket]) -> list[AnyPacket]:
     return packets
 
 
-def _container_options(muxer: str, info: SourceInfo, audio: AudioStream | None) -> dict[str, str]:
+def _container_options(output: Format, info: SourceInfo, luggage: Luggage | None) -> dict[str, str]:
     """The muxer's options."""
-    if muxer == "matroska":
+    options = luggage.options if luggage else {}
+    if output is MATROSKA:
         # AAC begins before 0, and sound cut from a longer film up to a second before: Matroska
         # would move all streams until nothing does.
-        return {"avoid_negative_ts": "disabled"}
+        return {**options, "avoid_negative_ts": "disabled"}
     # MP4 keeps the start of a stream in units of the movie: milliseconds by default, and sound
     # and picture that do not start at 0 would shift.
-    bases = [info.time_base] + ([audio.time_base] if audio and audio.time_base else [])
-    unit = lcm(*(base.denominator for base in bases))
-    return {"movie_timescale": str(unit)} if unit < 2**31 else {}
+    unit = 1
+    for base in (info.time_base, *(luggage.time_bases if luggage else ())):
+        if lcm(unit, base.denominator) < 2**31:
+            unit = lcm(unit, base.denominator)
+    return {**options, "movie_timescale": str(unit)} if unit > 1 else options

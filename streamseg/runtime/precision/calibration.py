@@ -61,7 +61,7 @@ def _pictures(folder: Path, size: tuple[int, int], count: int) -> Iterator[NDArr
 
 
 def _video(path: Path, size: tuple[int, int], count: int) -> Iterator[NDArray[np.uint8]]:
-    with FileSource(path, copy_audio=False) as source:
+    with FileSource(path, all_streams=False) as source:
         expected = source.info.frames_expected
         wanted = set(_spread(expected, count)) if expected else None
         shrink = Downscale(size, source.info.orientation)

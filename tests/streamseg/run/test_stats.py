@@ -88,6 +88,7 @@ def test_stats_survive_json() -> None:
     assert values.pop("size") == [96, 64]
     assert values.pop("warnings") == ["it rained"]
     assert values.pop("engine_notices") == []
+    assert values.pop("notes") == []
     (row,) = values.pop("stages")
     assert StageStats(**row) == stats().stages[0]
     again = Stats(**values, size=(96, 64), warnings=("it rained",), stages=stats().stages)
