@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from benchmarks.machine import print_result
 from streamseg.runtime.open import open_engine
-from train.data.files import read_picture
+from train.data.pixels import read_picture
 from train.distil.cache import SoftCache
 from train.distil.frames import unlabelled_pictures
 from train.distil.soft import hard_labels, resize, resize_maps, working_size

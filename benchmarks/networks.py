@@ -23,7 +23,7 @@ from engines.export import ExportConfig, export
 from streamseg.models.palette import CAMVID
 from streamseg.run.netsize import parse_frame_size
 from streamseg.runtime.open import open_engine
-from train.data import open_dataset
+from train.data.opening import open_dataset
 from train.evaluation.predict import evaluate, label_picture
 
 

@@ -35,7 +35,7 @@ from streamseg.runtime.precision.convert import convert
 from streamseg.runtime.precision.graph import load_fp32, write_model
 from streamseg.runtime.precision.int8 import Scheme, quantisable, quantise
 from streamseg.runtime.precision.ranges import Method, observe
-from train.data import open_dataset
+from train.data.opening import open_dataset
 from train.evaluation.predict import to_network, to_picture
 from train.metrics import ConfusionMatrix
 

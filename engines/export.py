@@ -28,7 +28,8 @@ from streamseg.runtime.engine import Engine
 from streamseg.runtime.open import open_engine
 from streamseg.version import __version__
 from train.checkpoint import Checkpoint, load_checkpoint
-from train.data import SegmentationData, open_dataset
+from train.data.dataset import SegmentationData
+from train.data.opening import open_dataset
 from train.evaluation.predict import evaluate
 from train.models import ModelSpec
 

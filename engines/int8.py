@@ -21,8 +21,9 @@ from streamseg.runtime.engine import Engine
 from streamseg.runtime.open import open_engine
 from streamseg.runtime.precision.calibration import calibration_frames
 from streamseg.runtime.precision.convert import convert
-from train.data import IGNORE, LAYOUTS, open_dataset
-from train.data.files import PICTURE_SUFFIXES, read_picture
+from train.data.layouts import LAYOUTS
+from train.data.opening import open_dataset
+from train.data.pixels import IGNORE, PICTURE_SUFFIXES, read_picture
 from train.evaluation.predict import to_network, to_picture
 from train.metrics import ConfusionMatrix
 

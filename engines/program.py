@@ -29,7 +29,7 @@ from streamseg.runtime.backends.torch_program import read_program_header
 from streamseg.runtime.cpu import cpu_threads
 from streamseg.runtime.engine import Engine
 from train.checkpoint import load_checkpoint
-from train.data import open_dataset
+from train.data.opening import open_dataset
 
 SUFFIX = ".pt2"
 LARGEST_BATCH = 1024

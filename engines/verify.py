@@ -20,7 +20,7 @@ from streamseg.models.modelfile import ModelHeader
 from streamseg.runtime.engine import Engine
 from streamseg.runtime.open import open_engine
 from train.checkpoint import load_checkpoint
-from train.data import open_dataset
+from train.data.opening import open_dataset
 from train.evaluation.predict import to_network, to_picture, torch_labeller
 from train.metrics import ConfusionMatrix, Scores
 

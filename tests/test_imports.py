@@ -67,6 +67,7 @@ def test_engines_takes_networks_checkpoints_and_measures_from_train() -> None:
     allowed = (
         "train.models",
         "train.checkpoint",
+        "train.console",
         "train.data",
         "train.evaluation.predict",
         "train.metrics",
@@ -100,3 +101,17 @@ def test_onnx_runtime_reports_to_nobody(tmp_path: Path) -> None:
     kept = {k: v for k, v in os.environ.items() if k != "ORT_DISABLE_TELEMETRY"}
     subprocess.run([sys.executable, "-c", code], env=kept | homes | caches, check=True)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_a_data_set_is_checked_without_torch(tmp_path: Path) -> None:
+    code = (
+        "import sys; from train.__main__ import main\n"
+        "try: main(['data', 'check', sys.argv[1]])\n"
+        "except SystemExit as ended: assert ended.code == 1, ended.code\n"
+        "print(*sorted({'torch', 'torchvision'} & set(sys.modules)))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code, tmp_path], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    assert "none of the known layouts" in result.stderr
+    assert result.stdout.strip() == ""

@@ -9,8 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from streamseg.models.palette import CAMVID
-from train.data.files import IndexLabels, NoSplitError, pair_by_stem, pictures_in
+from train.data.files import NoSplitError, pair_by_stem, pictures_in
 from train.data.items import Item, Split
+from train.data.pixels import IndexLabels
 
 _SPLITS = ("train", "val", "test")
 read_labels = IndexLabels(

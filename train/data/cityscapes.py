@@ -13,8 +13,9 @@ from functools import partial
 from pathlib import Path
 
 from streamseg.models.palette import Palette
-from train.data.files import IndexLabels, NoSplitError, require_folders, some
+from train.data.files import NoSplitError, require_folders, some
 from train.data.items import Item, Split
+from train.data.pixels import IndexLabels
 from train.errors import TrainError
 
 # label id, name and colour of the classes in the order of their train ids

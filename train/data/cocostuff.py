@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from streamseg.models.palette import Palette
 from train.data.cocostuff_names import REMOVED, TABLE
 from train.data.files import (
-    IndexLabels,
     NoSplitError,
     pair_by_stem,
     pair_listed,
@@ -28,10 +27,10 @@ from train.data.files import (
     read_list,
     require_folders,
     require_split,
-    voc_colour,
 )
 from train.data.items import Item, Split
 from train.data.matlab import read_matrix
+from train.data.pixels import IndexLabels, voc_colour
 
 _IDS = tuple(number for number in TABLE if number not in REMOVED)
 COCO_STUFF = Palette(

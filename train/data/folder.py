@@ -15,16 +15,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from streamseg.models.palette import Palette
-from train.data.files import (
-    IndexLabels,
-    NoSplitError,
-    pair_by_stem,
-    pictures_in,
-    read_list,
-    require_folders,
-    voc_colour,
-)
+from train.data.files import NoSplitError, pair_by_stem, pictures_in, read_list, require_folders
 from train.data.items import Item, Split
+from train.data.pixels import IndexLabels, voc_colour
 from train.errors import TrainError
 
 HASH_SPLITS = ("train", "val", "all")

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamseg.models.palette import Palette
-from train.data.files import read_picture
+from train.data.pixels import read_picture
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from streamseg.models.palette import Palette
-from train.data.files import IGNORE, NoSplitError, read_picture, some, voc_colour
+from train.data.files import NoSplitError, some
 from train.data.folder import hash_split, read_classes
 from train.data.items import Item, Split
 from train.data.labelme_file import (
@@ -33,6 +33,7 @@ from train.data.labelme_file import (
     read_json,
     shapes_of,
 )
+from train.data.pixels import IGNORE, read_picture, voc_colour
 from train.errors import TrainError
 
 read_upright_picture = partial(read_picture, upright=True)

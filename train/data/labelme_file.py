@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from train.data.files import decode_picture
+from train.data.pixels import decode_picture
 from train.errors import TrainError
 
 LINE_WIDTH = 10

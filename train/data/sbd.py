@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from train.data.files import IndexLabels, NoSplitError, pair_listed, read_list
+from train.data.files import NoSplitError, pair_listed, read_list
 from train.data.items import Item
 from train.data.matlab import read_matrix
+from train.data.pixels import IndexLabels
 
 _PLACES = ("benchmark_RELEASE/dataset", "SBD/dataset", "SBD", "sbd", "dataset")
 

@@ -13,7 +13,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as VF
 
-from train.data.files import IGNORE
+from train.data.pixels import IGNORE
 
 Size: TypeAlias = int | tuple[int, int]
 """Side of a square, or (height, width), in pixels; 0 switches a step off."""

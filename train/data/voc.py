@@ -14,15 +14,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from streamseg.models.palette import Palette
-from train.data.files import (
-    IndexLabels,
-    pair_listed,
-    read_list,
-    require_folders,
-    require_split,
-    voc_colour,
-)
+from train.data.files import pair_listed, read_list, require_folders, require_split
 from train.data.items import Item, Split
+from train.data.pixels import IndexLabels, voc_colour
 from train.data.sbd import find_sbd, sbd_folder
 from train.errors import TrainError
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import ColorJitter
 
 from train.data.config import DataConfig
-from train.data.files import IGNORE
+from train.data.pixels import IGNORE
 from train.data.transforms import GREY, both_sides, draw_factor
 
 Map = NDArray[np.uint8]

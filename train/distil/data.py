@@ -20,11 +20,12 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from streamseg.models.palette import CAMVID, Palette
-from train.data import Item, SegmentationData, Split, training_set, validation_set
 from train.data.cityscapes import CITYSCAPES
 from train.data.config import DataConfig
-from train.data.dataset import KEEP_BYTES
-from train.data.files import read_picture, voc_colour
+from train.data.dataset import KEEP_BYTES, SegmentationData
+from train.data.items import Item, Split
+from train.data.opening import training_set, validation_set
+from train.data.pixels import read_picture, voc_colour
 from train.data.voc import VOC
 from train.distil.cache import SoftCache
 from train.distil.crop import crop

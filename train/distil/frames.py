@@ -11,7 +11,7 @@ import av
 import cv2
 import numpy as np
 
-from train.data.files import PICTURE_SUFFIXES
+from train.data.pixels import PICTURE_SUFFIXES
 from train.distil.soft import resize, working_size
 from train.errors import TrainError
 from train.settings.distil import DistilConfig

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from train.data.files import IGNORE
+from train.data.pixels import IGNORE
 from train.distil.guided import guided_filter
 from train.distil.teacher import Teacher
 from train.errors import TrainError

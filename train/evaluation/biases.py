@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import sys
 from pathlib import Path
 
 import click
@@ -21,7 +20,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from train.data import SegmentationData, open_dataset
+from train.console import DEBUG, FILE, one_sentence
+from train.data.dataset import SegmentationData
+from train.data.opening import open_dataset
 from train.data.transforms import preparation
 from train.errors import TrainError
 from train.evaluation.predict import evaluate_network, to_network
@@ -108,9 +109,9 @@ def _open(loaded: Checkpoint, data: Path, split: str) -> SegmentationData:
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("checkpoint", type=click.Path(path_type=Path))
-@click.option("--data", type=click.Path(path_type=Path), required=True, help="Data folder.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Checkpoint to write.")
+@click.argument("checkpoint", type=FILE)
+@click.option("--data", type=FILE, required=True, help="Data folder.")
+@click.option("--out", type=FILE, required=True, help="Checkpoint to write.")
 @click.option(
     "--every",
     type=click.IntRange(min=1),
@@ -119,12 +120,12 @@ def _open(loaded: Checkpoint, data: Path, split: str) -> SegmentationData:
     help="Use each n-th training picture.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace what --out names.")
-@click.option("--debug", is_flag=True, help="Show tracebacks.")
+@DEBUG
 def main(checkpoint: Path, data: Path, out: Path, every: int, overwrite: bool, debug: bool) -> None:
     """Fit class biases of CHECKPOINT on training pictures and write it to OUT."""
     if out.exists() and not overwrite:
         raise click.UsageError(f"{out}: exists already; use --overwrite")
-    try:
+    with one_sentence(debug):
         loaded = load_checkpoint(checkpoint)
         model, config = loaded.build(), loaded.recipe.data
         validation = _open(loaded, data, config.val_split)
@@ -148,11 +149,6 @@ def main(checkpoint: Path, data: Path, out: Path, every: int, overwrite: bool, d
                 tensors={f"model.{k}": v for k, v in model.state_dict().items()},
             ),
         )
-    except TrainError as error:
-        if debug:
-            raise
-        click.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
     click.echo(f"class biases: {[round(value, 2) for value in bias.tolist()]}")
     click.echo(f"validation mIoU {100 * before.miou:.2f} % -> {100 * after.miou:.2f} %: {out}")
 

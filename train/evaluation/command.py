@@ -6,7 +6,6 @@ python -m train eval runs/mbv2/best.safetensors --data DIR --scales 0.75,1,1.25 
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -16,8 +15,10 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
-from train.data import LAYOUTS
-from train.errors import TrainError
+from train.console import DEBUG, FILE, one_sentence
+from train.data.layouts import LAYOUTS
+from train.device import choose_device
+from train.errors import UsageError
 from train.evaluation.crf import CrfConfig
 from train.evaluation.measure import Protocol, as_json, find_layout, measure, open_split
 from train.evaluation.measure import predictor as make_predictor
@@ -64,8 +65,8 @@ class Size(click.ParamType[tuple[int, int]]):
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("model", type=click.Path(path_type=Path), metavar="CKPT|MODEL.onnx")
-@click.option("--data", type=click.Path(path_type=Path), required=True, help="Data folder.")
+@click.argument("model", type=FILE, metavar="CKPT|MODEL.onnx")
+@click.option("--data", type=FILE, required=True, help="Data folder.")
 @click.option("--layout", type=click.Choice(sorted(LAYOUTS)), help="Default: the model's own.")
 @click.option("--split", help="Default: what the model is validated on (val).")
 @click.option("--scales", type=Scales(), default=(1.0,), help="Sizes whose results are fused.")
@@ -84,10 +85,10 @@ class Size(click.ParamType[tuple[int, int]]):
 @click.option("--limit", type=click.IntRange(min=1), help="So many pictures, evenly spaced.")
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, ...")
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads (default: all cores).")
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the result.")
-@click.option("--save-labels", type=click.Path(path_type=Path), help="Write index PNGs to DIR.")
+@click.option("--json", "json_path", type=FILE, help="Write the result.")
+@click.option("--save-labels", type=FILE, help="Write index PNGs to DIR.")
 @click.option("--overwrite", is_flag=True, help="Replace what --json and --save-labels name.")
-@click.option("--debug", is_flag=True, help="Show tracebacks.")
+@DEBUG
 def main(
     model: Path,
     data: Path,
@@ -119,11 +120,11 @@ def main(
         raise click.UsageError(str(error)) from error
     check_outputs(json_path, save_labels, overwrite=overwrite)
     deployed = model.suffix.lower() == ".onnx"
-    chosen = _choose_device(device, deployed=deployed)
     if threads:
         torch.set_num_threads(threads)
     console = Console()
-    try:
+    with one_sentence(debug, stopped=lambda: "stopped; nothing was measured"):
+        chosen = _choose_device(device, deployed=deployed)
         subject = open_subject(model, chosen, threads)
         protocol = Protocol(
             views=views, crf=CrfConfig() if crf else None, size=size or subject.size
@@ -146,36 +147,20 @@ def main(
         values = as_json(result, subject, protocol, **where)
         if json_path is not None:
             write_json(json_path, values)
-    except TrainError as error:
-        if debug:
-            raise
-        click.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        click.echo("stopped; nothing was measured", err=True)
-        sys.exit(130)
     show(console, values)
 
 
 def _choose_device(name: str, *, deployed: bool) -> torch.device:
-    if deployed:
-        if name not in ("auto", "cpu"):
-            raise click.BadParameter(
-                f"{name!r}: a model file is evaluated on the CPU; leave --device out",
-                param_hint="--device",
-            )
-        return torch.device("cpu")
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise click.BadParameter(
-            f"cannot run on {name!r} ({reason})", param_hint="--device"
-        ) from error
-    return device
+    """Model files run on the CPU.
+
+    Raises:
+        UsageError: another device for one, or none of that name.
+    """
+    if deployed and name not in ("auto", "cpu"):
+        raise UsageError(
+            f"--device {name}: a model file is evaluated on the CPU; leave --device out"
+        )
+    return torch.device("cpu") if deployed else choose_device(name)
 
 
 def _progress(console: Console) -> Callable[[Iterable[int], int], Iterator[int]]:

@@ -17,8 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamseg.models.palette import Palette
-from train.data import LAYOUTS, SegmentationData, open_dataset
-from train.data.files import read_numbers
+from train.data.dataset import SegmentationData
+from train.data.layouts import LAYOUTS
+from train.data.opening import open_dataset
+from train.data.pixels import read_numbers
 from train.errors import TrainError
 from train.evaluation.crf import CrfConfig, refine
 from train.evaluation.predict import label_picture, network_size

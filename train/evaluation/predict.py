@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from train.data import SegmentationData
+from train.data.dataset import SegmentationData
 from train.metrics import ConfusionMatrix, Scores
 from train.models import low_resolution_argmax
 from train.models.segmenter import Segmenter, normalise

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 
 import click
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import TextColumn
 
-from train.errors import TrainError
+from train.console import DEBUG, FILE, make_bar, one_sentence
+from train.device import choose_device
 from train.fit.distributed import join_world, process_rank
 from train.fit.progress import Progress as Step
 from train.fit.trainer import Trainer
@@ -23,15 +23,7 @@ class Reporter:
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self.bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("loss {task.fields[loss]:.3f}"),
-            TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
-        )
+        self.bar = make_bar(console, TextColumn("loss {task.fields[loss]:.3f}"), transient=False)
         self.task = self.bar.add_task("training", total=None, loss=float("nan"))
 
     def __call__(self, step: Step) -> None:
@@ -79,34 +71,17 @@ def _validation(step: Step) -> str:
     )
 
 
-def choose_device(name: str) -> torch.device:
-    """The device of a name; "auto" takes CUDA where there is one.
-
-    Raises:
-        click.BadParameter: no such device on this machine.
-    """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise click.BadParameter(f"cannot train on {name!r} ({reason})") from error
-    return device
-
-
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("recipe", type=click.Path(path_type=Path))
-@click.option("--data", type=click.Path(path_type=Path), help="Data folder.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Run folder.")
+@click.argument("recipe", type=FILE)
+@click.option("--data", type=FILE, help="Data folder.")
+@click.option("--out", type=FILE, required=True, help="Run folder.")
 @click.option(
     "--init", help="Start weights: a backbone's or a run's file, folded:FILE, or 'torchvision'."
 )
 @click.option("--set", "overrides", multiple=True, metavar="TABLE.KEY=VALUE", help="Override.")
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, ...")
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads (default: all cores).")
-@click.option("--debug", is_flag=True, help="Show tracebacks.")
+@DEBUG
 def main(
     recipe: Path,
     data: Path | None,
@@ -125,8 +100,13 @@ def main(
         torch.set_num_threads(threads)
     rank = process_rank()
     who = "" if rank == 0 else f"process {rank}: "
-    trainer = None
-    try:
+    trainer: Trainer | None = None
+
+    def stopped() -> str:
+        step = trainer.step if trainer else 0
+        return "" if rank else f"stopped after step {step}; run the same command to go on"
+
+    with one_sentence(debug, who=who, stopped=stopped):
         loaded = load_recipe(recipe, list(overrides))
         with join_world(choose_device(device)) as (world, own):
             trainer = Trainer(
@@ -140,16 +120,6 @@ def main(
                 labelling=Labelling() if rank == 0 else lambda done, of: None,
             )
             best = _fit(trainer)
-    except TrainError as error:
-        if debug:
-            raise
-        click.echo(f"{who}error: {error}", err=True)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        if rank == 0:
-            step = trainer.step if trainer else 0
-            click.echo(f"stopped after step {step}; run the same command to go on", err=True)
-        sys.exit(130)
     if rank == 0:
         click.echo(f"best validation mIoU {100 * best:.2f} %: {trainer.folder.best}")
 

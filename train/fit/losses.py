@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from train.data import IGNORE
+from train.data.pixels import IGNORE
 from train.settings.fit import LossConfig
 
 TINY = 1e-12

@@ -11,16 +11,17 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
-from train.data import SegmentationData
+from train.data.dataset import SegmentationData
 from train.distil.data import DistilData
 from train.fit.distributed import World
 from train.fit.initial import FOLDED, initialise
 from train.fit.losses import SegmentationLoss, class_weights
-from train.fit.optim import Frozen, make_average, make_optimizer
+from train.fit.optim import make_average, make_optimizer
 from train.fit.schedule import rate_factor
 from train.fit.soft_loss import DistilLoss
 from train.models import Segmenter, build_model
 from train.models.folded import measure_norms
+from train.models.frozen import Frozen
 from train.models.segmenter import normalise
 from train.recipe import Recipe
 

@@ -9,64 +9,23 @@ import contextlib
 import csv
 import json
 import os
-import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
 from train.errors import TrainError
+from train.fit.events import Events
+from train.fit.rows import (
+    LOG_COLUMNS,
+    STEP_COLUMNS,
+    class_columns,
+    kept_rows,
+    validation_cells,
+    write_rows,
+)
 from train.metrics import Scores
 
-LOG_COLUMNS = (
-    "epoch",
-    "step",
-    "loss",
-    "seconds",
-    "lr",
-    "val_loss",
-    "miou",
-    "mean_accuracy",
-    "pixel_accuracy",
-    "fw_iou",
-)
-"""Columns of ``log.csv`` before those of the classes."""
 LOGS = ("log.csv", "steps.csv", "recipe.toml", "environment.json")
-STEP_COLUMNS = ("step", "epoch", "loss", "lr")
-"""Columns of ``steps.csv``."""
-
-
-def class_columns(names: Iterable[str]) -> list[str]:
-    """A column name for each class; one that is taken gets ``class`` before it."""
-    return [f"class {name}" if name in LOG_COLUMNS else name for name in names]
-
-
-def _kept_rows(path: Path, step: int) -> list[dict[str, str]]:
-    """The rows of a log that belong to steps up to `step`; what a kill cut off is left out.
-
-    Raises:
-        TrainError: it is no log of ours.
-    """
-    if not path.is_file():
-        return []
-    try:
-        with path.open(newline="") as file:
-            rows = list(csv.DictReader(file))
-        complete = (row for row in rows if all(value is not None for value in row.values()))
-        return [row for row in complete if int(row.get("step") or 0) <= step]
-    except (ValueError, csv.Error) as error:
-        raise TrainError(
-            f"{path}: not a log of this run any more ({error}); move it away, or choose another "
-            "--out"
-        ) from error
-
-
-def _write_rows(path: Path, columns: Iterable[str], rows: Iterable[dict[str, Any]]) -> None:
-    partial = path.with_name(path.name + ".part")
-    with partial.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(columns), extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(rows)
-    partial.replace(path)
 
 
 class RunFolder:
@@ -86,7 +45,7 @@ class RunFolder:
         self._columns = [*LOG_COLUMNS, *class_columns(classes)]
         self._rows: list[dict[str, Any]] = []
         self._steps: TextIO | None = None
-        self._events: Any = None
+        self._events = Events()
 
     def check(self) -> None:
         """Look whether the folder could be written, before hours of work.
@@ -126,9 +85,9 @@ class RunFolder:
             about.write_text(json.dumps(environment, indent=2) + "\n")
             if source is not None:
                 (self.path / "recipe.toml").write_text(source)
-            self._rows = [dict(row) for row in _kept_rows(self.path / "log.csv", step)]
+            self._rows = [dict(row) for row in kept_rows(self.path / "log.csv", step)]
             steps = self.path / "steps.csv"
-            _write_rows(steps, STEP_COLUMNS, _kept_rows(steps, step))
+            write_rows(steps, STEP_COLUMNS, kept_rows(steps, step))
             self._steps = steps.open("a", newline="")
         except OSError as error:
             raise TrainError(
@@ -136,7 +95,7 @@ class RunFolder:
             ) from error
         if self._tensorboard:
             with self._writing():
-                self._events = _event_writer(self.path / "tensorboard", step)
+                self._events = Events(self.path / "tensorboard", step)
 
     def _refuse_others(self, ours: str) -> None:
         """Refuse to begin over what something else has left.
@@ -172,9 +131,7 @@ class RunFolder:
         assert self._steps is not None, "open comes first"
         with self._writing():
             csv.writer(self._steps).writerow([step, epoch, f"{loss:.6g}", f"{lr:.6g}"])
-            if self._events is not None:
-                self._events.add_scalar("train/loss", loss, step)
-                self._events.add_scalar("train/lr", lr, step)
+            self._events.add_step(step, loss, lr)
 
     def flush(self) -> None:
         """Have all steps so far on disk: a checkpoint may follow.
@@ -205,34 +162,14 @@ class RunFolder:
         """
         row: dict[str, Any] = {"epoch": epoch, "step": step, "loss": f"{loss:.5f}"}
         row |= {"seconds": f"{seconds:.1f}", "lr": f"{lr:.6g}"}
-        if validation is not None:
-            scores, val_loss = validation
-            values = {
-                "val_loss": val_loss,
-                "miou": scores.miou,
-                "mean_accuracy": scores.mean_accuracy,
-                "pixel_accuracy": scores.pixel_accuracy,
-                "fw_iou": scores.frequency_weighted_iou,
-            }
-            names = class_columns(self._classes)
-            by_class = dict(zip(names, scores.class_iou, strict=True))
-            row |= {name: f"{value:.5f}" for name, value in (values | by_class).items()}
+        found = {} if validation is None else validation_cells(*validation, self._classes)
+        row |= {name: f"{value:.5f}" for name, value in found.items()}
         self._rows.append(row)
         self.flush()
         with self._writing():
-            if validation is not None:
-                self._events_of(values, by_class, step)
-            _write_rows(self.path / "log.csv", self._columns, self._rows)
-
-    def _events_of(self, values: dict[str, float], by_class: dict[str, float], step: int) -> None:
-        if self._events is None:
-            return
-        for name, value in values.items():
-            self._events.add_scalar(f"val/{name}", value, step)
-        for name, value in by_class.items():
-            if value == value:  # a class that validation does not have is NaN
-                self._events.add_scalar(f"val_iou/{name}", value, step)
-        self._events.flush()
+            if found:
+                self._events.add_validation(step, found)
+            write_rows(self.path / "log.csv", self._columns, self._rows)
 
     def close(self) -> None:
         """Write out what is buffered.
@@ -245,8 +182,7 @@ class RunFolder:
                 if self._steps is not None:
                     self._steps.close()
             finally:
-                if self._events is not None:
-                    self._events.close()
+                self._events.close()
 
 
 def _start_of(about: Path) -> dict[str, Any]:
@@ -255,21 +191,3 @@ def _start_of(about: Path) -> dict[str, Any]:
         return {"init": json.loads(about.read_text())["init"]}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
-
-
-def _spoken(args: threading.ExceptHookArgs) -> None:
-    """Threads' errors are printed, but for TensorBoard's: the next write raises that one again."""
-    if not type(args.thread).__module__.startswith("tensorboard."):
-        threading.__excepthook__(args)
-
-
-def _event_writer(path: Path, step: int) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise TrainError(
-            "tensorboard is not installed: pip install tensorboard, or set train.tensorboard=false"
-        ) from error
-    threading.excepthook = _spoken
-    # purge: what a killed run wrote after the checkpoint is not shown
-    return SummaryWriter(str(path), purge_step=step + 1)

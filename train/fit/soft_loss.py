@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from train.data import IGNORE
+from train.data.pixels import IGNORE
 from train.distil.data import SoftTruth
 from train.fit.losses import SegmentationLoss
 from train.settings.distil import DistilConfig

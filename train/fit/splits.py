@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from train.data import SegmentationData, training_set, validation_set
+from train.data.dataset import SegmentationData
+from train.data.opening import training_set, validation_set
 from train.distil.data import DistilData, open_distil_splits
 from train.errors import TrainError
 from train.recipe import Recipe

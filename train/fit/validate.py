@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from train.data import SegmentationData
+from train.data.dataset import SegmentationData
 from train.evaluation.predict import to_network, to_picture
 from train.fit.distributed import World
 from train.fit.losses import SegmentationLoss

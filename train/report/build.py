@@ -9,10 +9,12 @@ from pathlib import Path
 import torch
 
 from streamseg.models.palette import Palette
-from train.data import LAYOUTS, SegmentationData, open_dataset
+from train.data.dataset import SegmentationData
+from train.data.layouts import LAYOUTS
+from train.data.opening import open_dataset
 from train.errors import TrainError
-from train.fit.optim import Frozen
 from train.models import Segmenter
+from train.models.frozen import Frozen
 from train.report.cost import Cost, Latencies, count_cost
 from train.report.document import Output, Report
 from train.report.entry import Entry, join, with_latencies

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,9 @@ from typing import Any
 import click
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from train.errors import TrainError
-from train.fit.command import choose_device
+from train.console import DEBUG, FILE, make_bar, one_sentence
+from train.device import choose_device
 from train.report.build import Request, build_report
 from train.report.cost import read_latencies
 from train.report.document import FIGURES, Output, write_report
@@ -25,15 +23,7 @@ class Bar:
     """A progress bar on a terminal; elsewhere nothing."""
 
     def __init__(self, console: Console) -> None:
-        self.bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
-            transient=True,
-        )
+        self.bar = make_bar(console)
         self.drawing: Any = None
 
     def track(self, items: Iterable[Any], count: int, what: str) -> Iterable[Any]:
@@ -54,18 +44,16 @@ class Bar:
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("runs", nargs=-1, metavar="[NAME=]RUN...")
 @click.option("--eval", "evals", multiple=True, metavar="[NAME=]FILE", help="An eval JSON.")
-@click.option("--latency", type=click.Path(path_type=Path), help="A latency JSON.")
-@click.option("--data", type=click.Path(path_type=Path), help="Data folder to measure on.")
+@click.option("--latency", type=FILE, help="A latency JSON.")
+@click.option("--data", type=FILE, help="Data folder to measure on.")
 @click.option("--split", help="Its split (default: what the runs are validated on).")
-@click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("runs/report"), show_default=True
-)
+@click.option("--out", type=FILE, default=Path("runs/report"), show_default=True)
 @click.option("--pictures", type=click.IntRange(min=0), default=4, show_default=True)
 @click.option("--title", default="Report", show_default=True)
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, ...")
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads (default: all cores).")
 @click.option("--overwrite", is_flag=True, help="Replace an earlier report in --out.")
-@click.option("--debug", is_flag=True, help="Show tracebacks.")
+@DEBUG
 def main(
     runs: tuple[str, ...],
     evals: tuple[str, ...],
@@ -88,10 +76,9 @@ def main(
         raise click.UsageError("name at least one run folder, checkpoint or --eval file")
     if threads:
         torch.set_num_threads(threads)
-    chosen = choose_device(device)
     bar = Bar(Console(stderr=True))
     output = Output(folder=out)
-    try:
+    with one_sentence(debug, stopped=lambda: "stopped; nothing of the page was written"):
         request = Request(
             runs=read_runs(runs),
             evaluations=[read_evaluation(argument) for argument in evals],
@@ -99,7 +86,7 @@ def main(
             data=data,
             split=split,
             pictures=pictures,
-            device=chosen,
+            device=choose_device(device),
             title=title,
         )
         names = [run.name for run in request.runs] + [e.name for e in request.evaluations]
@@ -107,12 +94,4 @@ def main(
         output.check(names, overwrite=overwrite, also=also)
         with bar.bar:
             page = write_report(build_report(request, output, bar.track), output, bar.draw)
-    except TrainError as error:
-        if debug:
-            raise
-        click.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        click.echo("stopped; nothing of the page was written", err=True)
-        sys.exit(130)
     click.echo(f"{page}")

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from train.data import SegmentationData
+from train.data.dataset import SegmentationData
 from train.errors import TrainError
 from train.evaluation.measure import measure as measure_split
 from train.evaluation.predict import label_picture, torch_labeller

@@ -16,7 +16,7 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from streamseg.models.palette import Palette
-from train.data import SegmentationData
+from train.data.dataset import SegmentationData
 from train.evaluation.predict import label_picture, torch_labeller
 from train.models import Segmenter
 from train.report.style import WIDTH, figure

@@ -8,8 +8,9 @@ import torch
 from PIL import Image
 
 from tests.train.drawn import CAR, SKY, draw_dataset, draw_street
-from train.data import IGNORE, open_dataset
 from train.data.camvid import read_labels
+from train.data.opening import open_dataset
+from train.data.pixels import IGNORE
 from train.errors import TrainError
 
 

@@ -25,10 +25,10 @@ from tests.train.data.drawn_layouts import (
 )
 from tests.train.drawn import draw_dataset
 from train.__main__ import main
-from train.data import LAYOUTS
 from train.data.check import DataCheck, check
 from train.data.check_report import show
 from train.data.detect import recognise
+from train.data.layouts import LAYOUTS
 from train.errors import TrainError
 
 

@@ -9,8 +9,9 @@ from PIL import Image
 
 from tests.train.data.drawn_layouts import draw_cityscapes, save
 from tests.train.drawn import BUILDING, CAR, ROAD, SKY, VOID, draw_street
-from train.data import IGNORE, open_dataset
 from train.data.cityscapes import CITYSCAPES, find_cityscapes, read_label_ids, read_train_ids
+from train.data.opening import open_dataset
+from train.data.pixels import IGNORE
 from train.errors import TrainError
 
 

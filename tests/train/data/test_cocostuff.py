@@ -8,9 +8,10 @@ from scipy.io import savemat
 
 from tests.train.data.drawn_layouts import draw_cocostuff10k, draw_cocostuff164k, save
 from tests.train.drawn import CAR, ROAD, SKY, VOID, draw_street
-from train.data import IGNORE, open_dataset
 from train.data.cocostuff import COCO_STUFF, read_labels_10k, read_labels_164k
 from train.data.cocostuff_names import REMOVED, TABLE
+from train.data.opening import open_dataset
+from train.data.pixels import IGNORE
 from train.errors import TrainError
 
 

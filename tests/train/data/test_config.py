@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from tests.train.data.drawn_layouts import draw_cityscapes
-from train.data import training_set, validation_set
 from train.data.config import DataConfig
+from train.data.opening import training_set, validation_set
 from train.recipe import recipe_from_dict
 
 

@@ -9,8 +9,9 @@ from PIL import Image
 
 from tests.train.data.drawn_layouts import draw_folder, save
 from tests.train.drawn import CAR, draw_dataset
-from train.data import counts, dataset, open_dataset
+from train.data import counts, dataset
 from train.data.counts import count_pixels
+from train.data.opening import open_dataset
 from train.errors import TrainError
 
 

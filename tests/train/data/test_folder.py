@@ -8,9 +8,9 @@ from PIL import Image
 
 from tests.train.data.drawn_layouts import FOLDER_IDS, draw_folder, renumber, save
 from tests.train.drawn import draw_street
-from train.data import IGNORE, open_dataset
-from train.data.files import voc_colour
 from train.data.folder import hash_split, read_classes
+from train.data.opening import open_dataset
+from train.data.pixels import IGNORE, voc_colour
 from train.errors import TrainError
 
 

@@ -12,8 +12,9 @@ from PIL import Image
 
 from tests.train.data.drawn_layouts import draw_labelme
 from tests.train.drawn import BUILDING, CAR, ROAD, SKY, VOID, draw_street
-from train.data import IGNORE, open_dataset
 from train.data.labelme import ShapeLabels
+from train.data.opening import open_dataset
+from train.data.pixels import IGNORE
 from train.errors import TrainError
 
 Points = list[tuple[float, float]]

@@ -3,8 +3,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from train.data import LAYOUTS
 from train.data.counts import REMEMBER_FROM
+from train.data.layouts import LAYOUTS
 
 PAGE = (Path(__file__).parents[3] / "docs" / "data.md").read_text()
 

@@ -9,7 +9,9 @@ from PIL import Image
 from torchvision import tv_tensors
 
 from tests.train.drawn import draw_dataset
-from train.data import IGNORE, SegmentationData, open_dataset
+from train.data.dataset import SegmentationData
+from train.data.opening import open_dataset
+from train.data.pixels import IGNORE
 from train.data.transforms import (
     GREY,
     RandomScale,

@@ -9,8 +9,8 @@ from scipy.io import savemat
 
 from tests.train.data.drawn_layouts import VOC_IDS, draw_voc, draw_voc_aug, draw_voc_sbd, renumber
 from tests.train.drawn import draw_street
-from train.data import open_dataset
-from train.data.files import voc_colour
+from train.data.opening import open_dataset
+from train.data.pixels import voc_colour
 from train.data.voc import VOC
 from train.errors import TrainError
 

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 
 from tests.train.drawn import VOID, draw_street
-from train.data import IGNORE
 from train.data.config import DataConfig
+from train.data.pixels import IGNORE
 from train.data.transforms import draw_factor
 from train.distil.crop import Placement, crop
 

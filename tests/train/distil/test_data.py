@@ -12,7 +12,7 @@ from PIL import Image
 from streamseg.models.palette import CAMVID, Palette
 from tests.train.distil.teachers import colour_teacher
 from tests.train.drawn import draw_dataset, draw_street, tiny_recipe
-from train.data import IGNORE
+from train.data.pixels import IGNORE
 from train.distil.cache import SoftCache
 from train.distil.data import open_distil_splits, teacher_palette
 from train.distil.frames import held_out, unlabelled_pictures

@@ -13,7 +13,7 @@ from streamseg.models.palette import CAMVID
 from tests.train.drawn import draw_dataset
 from train.__main__ import main
 from train.checkpoint import load_checkpoint
-from train.data import open_dataset
+from train.data.opening import open_dataset
 from train.evaluation.predict import evaluate_network
 from train.metrics import ConfusionMatrix
 from train.report.evaluation import read_evaluation

@@ -14,7 +14,7 @@ from PIL import Image
 from streamseg.models.palette import CAMVID, Palette
 from tests.train.data.drawn_layouts import draw_cityscapes, draw_folder, draw_voc
 from tests.train.drawn import draw_dataset
-from train.data import open_dataset
+from train.data.opening import open_dataset
 from train.errors import TrainError
 from train.evaluation.crf import CrfConfig
 from train.evaluation.measure import (

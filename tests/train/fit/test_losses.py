@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from train.data import IGNORE
+from train.data.pixels import IGNORE
 from train.fit.losses import (
     SegmentationLoss,
     class_weights,

@@ -6,8 +6,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from train.errors import TrainError
-from train.fit.optim import Frozen, clip_gradients, make_average, make_optimizer, parameter_groups
+from train.fit.optim import clip_gradients, make_average, make_optimizer, parameter_groups
 from train.fit.schedule import rate_factor, set_rates
 from train.models import ModelSpec, Segmenter, build_model
 from train.settings.fit import OptimConfig
@@ -120,42 +119,6 @@ def test_optimisers_get_their_settings(model: Segmenter) -> None:
     adam = make_optimizer(model, OptimConfig(name="adam", betas=(0.8, 0.99)))
     assert type(adam) is torch.optim.Adam
     assert adam.defaults["betas"] == (0.8, 0.99)
-
-
-def test_frozen_parts_have_no_gradient_and_stay_in_evaluation_mode(model: Segmenter) -> None:
-    model = copy.deepcopy(model)
-    frozen = Frozen(model, OptimConfig(freeze=("backbone",), freeze_batchnorm="all"))
-    frozen.train()
-    assert model.training
-    assert not model.backbone.training
-    norms = [m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)]
-    assert not any(norm.training for norm in norms)
-    assert not any(p.requires_grad for norm in norms for p in norm.parameters())
-    trained = {name for name, p in model.named_parameters() if p.requires_grad}
-    assert "classifier.weight" in trained
-    assert not any(name.startswith("backbone.") for name in trained)
-    assert set(rates_of(model, OptimConfig())) == trained
-
-
-def test_batchnorm_of_the_backbone_alone_and_its_momentum(model: Segmenter) -> None:
-    model = copy.deepcopy(model)
-    Frozen(model, OptimConfig(freeze_batchnorm="backbone", batchnorm_momentum=0.03)).train()
-    modes = {
-        name.startswith("backbone."): m.training
-        for name, m in model.named_modules()
-        if isinstance(m, torch.nn.BatchNorm2d)
-    }
-    assert modes == {True: False, False: True}
-    assert all(m.momentum == 0.03 for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d))
-
-
-def test_what_cannot_be_frozen(model: Segmenter) -> None:
-    model = copy.deepcopy(model)
-    with pytest.raises(TrainError, match="no part 'neck'; known: backbone, head"):
-        Frozen(model, OptimConfig(freeze=("neck",)))
-    Frozen(model, OptimConfig(freeze=tuple(name for name, _ in model.named_children())))
-    with pytest.raises(TrainError, match="nothing is left to train"):
-        parameter_groups(model, OptimConfig())
 
 
 def test_clipping_scales_the_joint_norm(model: Segmenter) -> None:

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from train.data import IGNORE
+from train.data.pixels import IGNORE
 from train.distil.data import SoftTruth
 from train.fit.losses import SegmentationLoss
 from train.fit.soft_loss import DistilLoss, soft_cross_entropy

@@ -15,7 +15,7 @@ from cityscapesscripts.helpers.labels import id2label, trainId2label
 from numpy.typing import NDArray
 from PIL import Image
 
-from train.data import IGNORE
+from train.data.pixels import IGNORE
 from train.metrics import CityscapesInstances, ConfusionMatrix, category_iou
 from train.metrics.cityscapes import CATEGORIES, INSTANCES
 

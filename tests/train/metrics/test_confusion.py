@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn import metrics as sk
 
-from train.data import IGNORE
+from train.data.pixels import IGNORE
 from train.metrics import ConfusionMatrix, Scores
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from train.data.files import IGNORE, IndexLabels, read_picture
+from train.data.pixels import IGNORE, IndexLabels, read_picture
 from train.errors import TrainError
 
 
