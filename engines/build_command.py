@@ -12,6 +12,7 @@ import click
 from engines.console import FILE, one_sentence
 from engines.errors import EngineBuildError
 from streamseg.models.modelfile import ModelHeader, builtin_models, find_model, read_header
+from streamseg.models.sizes import SIZE_MULTIPLE
 from streamseg.runtime.backends.base import BuildConfig, Precision, Profile
 from streamseg.runtime.cache.enginefile import EngineHeader
 from streamseg.runtime.cache.enginekey import EngineKey, file_sha256
@@ -206,6 +207,8 @@ def profile_of(size: str | None, batch: str, default: tuple[int, int]) -> Profil
         if size is not None:
             width, height = (int(part) for part in size.lower().split("x"))
         one = (width, height)
+        if any(side < SIZE_MULTIPLE or side % SIZE_MULTIPLE for side in one):
+            raise ValueError(f"got {width}x{height}")
         return Profile(batch=(low, best, high), min_size=one, opt_size=one, max_size=one)
     except ValueError as error:
         raise click.UsageError(

@@ -23,7 +23,8 @@ from torch.export import Dim
 
 from engines.errors import EngineBuildError
 from engines.graph import DeployedNetwork
-from streamseg.models.modelfile import HEADER_KEY, SIZE_MULTIPLE, ModelHeader
+from streamseg.models.modelfile import HEADER_KEY, ModelHeader
+from streamseg.models.sizes import SIZE_MULTIPLE
 from streamseg.runtime.engine import Engine
 from streamseg.runtime.open import open_engine
 from streamseg.version import __version__

@@ -23,7 +23,8 @@ from engines.export import (
     quiet,
 )
 from engines.graph import DeployedNetwork
-from streamseg.models.modelfile import HEADER_KEY, SIZE_MULTIPLE, ModelHeader
+from streamseg.models.modelfile import HEADER_KEY, ModelHeader
+from streamseg.models.sizes import SIZE_MULTIPLE
 from streamseg.runtime.backends import torch as torch_backend
 from streamseg.runtime.backends.torch_program import read_program_header
 from streamseg.runtime.cpu import cpu_threads

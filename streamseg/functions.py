@@ -62,7 +62,7 @@ def segment_video(
         precision: of the engine; None takes the best one that is there.
         build: build an engine now if that is worth it; False only takes what is there.
         size: what the network sees: ``"512x288"``, a short side, or None to choose from the
-            clip's aspect ratio; rounded to multiples of 32.
+            clip's aspect ratio; rounded to what the model takes (multiples of 32).
         batch: frames per engine call; None lets the engine choose.
         mode: see `streamseg.drawing.composite.Compositor`, with `alpha`, `classes` and `legend`.
         alpha: share of the class colour.

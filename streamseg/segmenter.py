@@ -117,7 +117,7 @@ class Segmenter(ClosedAtExit):
             src: video file.
             dst: ``.mp4``, ``.mov`` or ``.mkv`` to write.
             size: what the network sees: ``"512x288"``, a short side, or None to choose from the
-                clip's aspect ratio; rounded to multiples of 32.
+                clip's aspect ratio; rounded to what the model takes (multiples of 32).
             draw: how labels are drawn.
             encoder: how the output is encoded.
             overwrite: replace an existing `dst` (when the new file is complete).
@@ -137,7 +137,7 @@ class Segmenter(ClosedAtExit):
         told = Notices(self._watcher)
         with self._running.run(), self._open(src) as source:
             chosen = self._pool.get(
-                network_size(source.info, self.header.default_size, size), watcher=told.watcher
+                network_size(source.info, self.header.sizes, size), watcher=told.watcher
             )
             job = Job(
                 source,
@@ -170,7 +170,7 @@ class Segmenter(ClosedAtExit):
         """
         with ExitStack() as stack:
             source = stack.enter_context(self._open(src, all_streams=False))
-            net_size = network_size(source.info, self.header.default_size, size)
+            net_size = network_size(source.info, self.header.sizes, size)
             told = Notices(self._watcher)
             engine = self._pool.get(net_size, watcher=told.watcher).engine
             pipeline = Job(source, engine, clock=RunClock(), size=size).pipeline()
@@ -202,8 +202,10 @@ class Segmenter(ClosedAtExit):
         with self._running.run():
             pixels = _pixels(picture)
             height, width = pixels.shape[:2]
-            aspect, default = width / height, self.header.default_size
-            net_size = choose_size(aspect, default) if size is None else parse_size(size, aspect)
+            aspect, sizes = width / height, self.header.sizes
+            net_size = (
+                choose_size(aspect, sizes) if size is None else parse_size(size, aspect, sizes)
+            )
             chosen = self._pool.get(net_size, low_latency=True, watcher=told.watcher)
             # Averages when it shrinks, as swscale does for frames.
             small = cv2.resize(pixels, net_size, interpolation=cv2.INTER_AREA)
@@ -261,7 +263,7 @@ class Segmenter(ClosedAtExit):
             if size_matters(self.options.backend):
                 # Engines are made for sizes, and only the source knows its own.
                 probe = open_source()
-                net_size = network_size(probe.info, self.header.default_size, size)
+                net_size = network_size(probe.info, self.header.sizes, size)
                 if not realtime and is_served_once(address):
                     kept = probe
                 else:  # nobody listens to it while an engine loads or is built

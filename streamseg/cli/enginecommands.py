@@ -19,7 +19,7 @@ from streamseg.cli.enginetables import (
     proof_table,
 )
 from streamseg.errors import UsageError
-from streamseg.models.modelfile import find_model, read_header
+from streamseg.models.modelfile import ModelHeader, check_batch, find_model, read_header
 from streamseg.run.netsize import parse_frame_size
 from streamseg.runtime.backends.base import BackendUnavailableError, BuildConfig, Profile
 from streamseg.runtime.backends.names import Machine
@@ -68,9 +68,7 @@ def request_from_options(options: Mapping[str, Any], machine: Machine) -> BuildR
         backend=backend,
         config=BuildConfig(
             precision=precision,
-            profile=_profile(
-                options, header.default_size, on_cpu=computes_on_cpu(backend, machine)
-            ),
+            profile=_profile(options, header, on_cpu=computes_on_cpu(backend, machine)),
             workspace_mib=options["workspace"],
             timing_cache=options["timing_cache"],
             hardware_compat=options["hardware_compat"],
@@ -88,7 +86,7 @@ def request_from_options(options: Mapping[str, Any], machine: Machine) -> BuildR
     )
 
 
-def _profile(options: Mapping[str, Any], default: tuple[int, int], *, on_cpu: bool) -> Profile:
+def _profile(options: Mapping[str, Any], header: ModelHeader, *, on_cpu: bool) -> Profile:
     names = ("min_size", "opt_size", "max_size")
     given = [name for name in names if options[name] is not None]
     if given and options["size"] is not None:
@@ -98,10 +96,13 @@ def _profile(options: Mapping[str, Any], default: tuple[int, int], *, on_cpu: bo
     if given:
         low, best, high = (parse_frame_size(options[name]) for name in names)
     else:
-        low = best = high = parse_frame_size(options["size"]) if options["size"] else default
+        size = options["size"]
+        low = best = high = parse_frame_size(size) if size else header.default_size
+    for size in (low, best, high):
+        header.sizes.check(size)
     try:
         return Profile(
-            batch=_batch(options["batch"], on_cpu=on_cpu),
+            batch=_batch(options["batch"], header, on_cpu=on_cpu),
             min_size=low,
             opt_size=best,
             max_size=high,
@@ -110,14 +111,17 @@ def _profile(options: Mapping[str, Any], default: tuple[int, int], *, on_cpu: bo
         raise UsageError(str(error)) from error
 
 
-def _batch(text: str | None, *, on_cpu: bool) -> tuple[int, int, int]:
+def _batch(text: str | None, header: ModelHeader, *, on_cpu: bool) -> tuple[int, int, int]:
     if text is None:
-        return default_batch(on_cpu=on_cpu)
+        return default_batch(header, on_cpu=on_cpu)
     if re.fullmatch(r"\d+", text):
-        return 1, int(text), int(text)
-    if match := re.fullmatch(r"(\d+):(\d+):(\d+)", text):
-        return int(match[1]), int(match[2]), int(match[3])
-    raise UsageError(f"batch is {text!r}; write MIN:OPT:MAX, as 1:8:16, or one number")
+        low, best, high = 1, int(text), int(text)
+    elif match := re.fullmatch(r"(\d+):(\d+):(\d+)", text):
+        low, best, high = int(match[1]), int(match[2]), int(match[3])
+    else:
+        raise UsageError(f"batch is {text!r}; write MIN:OPT:MAX, as 1:8:16, or one number")
+    check_batch(header, high)
+    return low, best, high
 
 
 def _names(text: str | None) -> tuple[str, ...]:
@@ -195,9 +199,11 @@ def list_sensitivity(options: Mapping[str, Any], watcher: Watcher) -> tuple[str,
     if options["precision"] not in (None, "int8"):
         raise UsageError("--sensitivity is about int8: leave out --precision, or say int8")
     model = find_model(options["model"])
-    size = read_header(model).default_size
+    header = read_header(model)
+    size = header.default_size
     if options["size"]:
         size = parse_frame_size(options["size"])
+        header.sizes.check(size)
     source = options["calibration"] or options["pictures"]
     if source is None and options["data"] is not None:
         source = options["data"] / "val"

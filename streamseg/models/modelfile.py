@@ -1,7 +1,8 @@
 """The model file: one ONNX graph with a JSON header that says what it is.
 
-input ``frames`` uint8 ``[N, H, W, 3]`` RGB, output ``labels`` uint8 ``[N, H, W]``; H and W are
-multiples of 32. Normalisation, network, upsampling and argmax are inside, so nobody repeats them.
+input ``frames`` uint8 ``[N, H, W, 3]`` RGB, output ``labels`` uint8 ``[N, H, W]``; the header says
+which N, H and W it takes (any N and multiples of 32, unless it was imported). Normalisation,
+network, upsampling and argmax are inside, so nobody repeats them.
 
 Knows how to find a file and read its header. Knows nothing about running it: the header is read
 straight from the file (`onnx` is not a run-time dependency), in microseconds, for any backend.
@@ -16,13 +17,14 @@ from typing import Any, BinaryIO
 
 from streamseg.errors import ModelError, UsageError
 from streamseg.models.palette import Palette, check_text
+from streamseg.models.sizes import LARGEST_SIDE, SIZE_MULTIPLE, SizeRule
 
 HEADER_KEY = "streamseg"
-HEADER_FORMAT = 1
-SIZE_MULTIPLE = 32
-"""Height and width of a network's input are multiples of this."""
+HEADER_FORMAT = 2
+"""Format 1 had neither sizes that a graph is fixed to, nor purpose and source."""
 MODELS_DIR = Path(__file__).parent
 
+_SIZES = ("default_size", "fixed_size")
 _LONGEST_HEADER = 1 << 20
 """Bytes; what is longer is no header, and is not read."""
 _METADATA_PROPS = 14  # field number in onnx.proto's ModelProto
@@ -36,7 +38,17 @@ class ModelHeader:
     architecture: str
     classes: Palette
     default_size: tuple[int, int]
-    """Width and height, pixels, of the pictures it was validated on; multiples of 32."""
+    """Width and height, pixels, of the pictures it was validated on."""
+    fixed_size: tuple[int, int] | None = None
+    """Width and height, pixels, that the graph is fixed to; None if it takes others."""
+    fixed_batch: int | None = None
+    """Frames a call that the graph is fixed to (1); None if it takes any number."""
+    multiple: int = SIZE_MULTIPLE
+    """Width and height are multiples of this."""
+    purpose: str = ""
+    """What it is for, in a few words."""
+    source_file: str = ""
+    """Of an imported model: the file that it was made from; `checkpoint_sha256` is this file's."""
     training_data: str
     training_data_licence: str
     accuracy: dict[str, Any] = field(default_factory=dict)
@@ -47,16 +59,34 @@ class ModelHeader:
     def __post_init__(self) -> None:
         for what in ("name", "architecture", "checkpoint_sha256", "streamseg_version"):
             check_text(what, getattr(self, what))
-        for what in ("training_data", "training_data_licence"):
+        for what in ("training_data", "training_data_licence", "purpose", "source_file"):
             if getattr(self, what) != "":
                 check_text(what, getattr(self, what))
         if not isinstance(self.accuracy, dict):
             raise ValueError(f"accuracy must be an object, got {self.accuracy!r:.80}")
-        if not all(type(side) is int for side in self.default_size):
-            raise ValueError(f"default_size must be whole numbers, got {self.default_size!r:.80}")
-        width, height = self.default_size
-        if width < 32 or height < 32 or width % SIZE_MULTIPLE or height % SIZE_MULTIPLE:
-            raise ValueError(f"default_size must be multiples of 32, got {self.default_size}")
+        if type(self.multiple) is not int or not 1 <= self.multiple <= LARGEST_SIDE:
+            raise ValueError(f"multiple must be 1 to {LARGEST_SIDE}, got {self.multiple!r:.80}")
+        if self.fixed_batch is not None and (type(self.fixed_batch), self.fixed_batch) != (int, 1):
+            raise ValueError(f"fixed_batch must be 1 or null, got {self.fixed_batch!r:.80}")
+        for what, size in (("default_size", self.default_size), ("fixed_size", self.fixed_size)):
+            if size is None:
+                continue
+            if len(size) != 2 or not all(type(side) is int for side in size):
+                raise ValueError(f"{what} must be two whole numbers, got {size!r:.80}")
+            if not all(1 <= side <= LARGEST_SIDE for side in size):
+                raise ValueError(f"{what} must be 1 to {LARGEST_SIDE}, got {size!r:.80}")
+        if problem := self.sizes.problem(self.default_size):
+            raise ValueError(f"default_size: {problem}")
+
+    @property
+    def sizes(self) -> SizeRule:
+        """Which sizes of picture it takes."""
+        return SizeRule(
+            model=self.name,
+            default=self.default_size,
+            fixed=self.fixed_size,
+            multiple=self.multiple,
+        )
 
     def to_json(self) -> str:
         """The text stored in the ONNX file's `metadata_props`."""
@@ -77,9 +107,9 @@ class ModelHeader:
         """
         try:
             values = json.loads(text)
-            if values.pop("format") != HEADER_FORMAT:
+            if values.pop("format") not in range(1, HEADER_FORMAT + 1):
                 raise ModelError(
-                    f"{path}: its header has another format than {HEADER_FORMAT}; "
+                    f"{path}: its header has another format than 1 to {HEADER_FORMAT}; "
                     "update streamseg or export the model again"
                 )
             classes = values.pop("classes")
@@ -87,11 +117,11 @@ class ModelHeader:
                 names=tuple(c["name"] for c in classes),
                 colours=tuple(tuple(c["colour"]) for c in classes),
             )
-            width, height = values.pop("default_size")
+            sizes = {name: tuple(values.pop(name)) for name in _SIZES if values.get(name)}
             unknown = sorted(set(values) - {part.name for part in fields(cls)})
             if unknown:
                 raise ValueError(f"unknown parts {unknown!a:.80}")
-            return cls(classes=palette, default_size=(width, height), **values)
+            return cls(classes=palette, **{**values, **sizes})
         except RecursionError as error:
             raise ModelError(
                 f"{path}: its streamseg header is nested too deeply; export the model again"
@@ -127,6 +157,17 @@ def find_model(model: str | Path) -> Path:
     return path
 
 
+def check_batch(header: ModelHeader, batch: int | None) -> None:
+    """Refuse more frames a call than a model's graph is fixed to; None asks for none.
+
+    Raises:
+        UsageError: it is.
+    """
+    fixed = header.fixed_batch
+    if fixed is not None and batch is not None and batch > fixed:
+        raise UsageError(f"{header.name} takes {fixed} frame a call only, got a batch of {batch}")
+
+
 def _known() -> str:
     return ", ".join(builtin_models()) or "none (this installation has no model files)"
 
@@ -147,7 +188,8 @@ def read_header(path: Path) -> ModelHeader:
     if header is None:
         raise ModelError(
             f"{path}: an ONNX file without a streamseg header, so its classes and input are "
-            "unknown; export models with 'python -m engines export'"
+            "unknown; 'streamseg import-model FILE.onnx -o NAME.onnx' makes a model file of "
+            "somebody else's network, 'python -m engines export' of your own checkpoint"
         )
     return ModelHeader.from_json(header, path)
 

@@ -15,6 +15,7 @@ from streamseg.drawing.composite import Compositor, covered_classes
 from streamseg.drawing.options import DrawOptions
 from streamseg.drawing.yuv import LAYOUTS, is_rgb_format, rgb_target, seconds
 from streamseg.errors import SourceError, StoppedError
+from streamseg.models.sizes import SizeRule
 from streamseg.run.netsize import choose_size, parse_size
 from streamseg.run.pipeline import Pipeline, Stage
 from streamseg.run.stages import compose_stage, infer_stage
@@ -48,16 +49,14 @@ class RunProgress:
 OnProgress = Callable[[RunProgress], None] | None
 
 
-def network_size(
-    info: SourceInfo, default_size: tuple[int, int], size: Size = None
-) -> tuple[int, int]:
+def network_size(info: SourceInfo, sizes: SizeRule, size: Size = None) -> tuple[int, int]:
     """Width and height at which the network sees a source, upright.
 
     Raises:
         UsageError: a size that cannot be.
     """
     aspect = 1 / info.display_aspect if info.orientation.sideways else info.display_aspect
-    return choose_size(aspect, default_size) if size is None else parse_size(size, aspect)
+    return choose_size(aspect, sizes) if size is None else parse_size(size, aspect, sizes)
 
 
 class Job:
@@ -93,7 +92,7 @@ class Job:
         self._stopped = stopped
         # Refuse a wrong class before a file is created.
         covered_classes(engine.spec.model.classes, self.draw.classes)
-        self.size = network_size(source.info, engine.spec.model.default_size, size)
+        self.size = network_size(source.info, engine.spec.model.sizes, size)
 
     def pipeline(self, *last_stages: Stage) -> Pipeline:
         """Decode, downscale and infer, followed by the stages given."""

@@ -1,7 +1,8 @@
 """Chooses the size at which the network sees a clip. Pure arithmetic.
 
-A network takes multiples of 32. The clip's aspect ratio is kept as well as those allow, within the
-number of pixels that the model was validated at: more would only cost time.
+A network takes multiples of 32, say, or one size only (`models.sizes`). The clip's aspect ratio is
+kept as well as those allow, within the number of pixels that the model was validated at: more would
+only cost time.
 """
 
 from __future__ import annotations
@@ -10,32 +11,39 @@ import math
 import re
 
 from streamseg.errors import UsageError
-from streamseg.models.modelfile import SIZE_MULTIPLE
+from streamseg.models.sizes import SizeRule
 
 _ASPECT_WEIGHT = 2.0
 """A distorted picture costs accuracy, a smaller one a little detail."""
-_LARGEST = 8192
+_FINEST = 8
+"""Pixels; sizes that differ by less are not told apart."""
 _SIZE = re.compile(r"\s*(\d+)(?:\s*[xX]\s*(\d+))?\s*")
 
 
-def choose_size(aspect: float, default_size: tuple[int, int]) -> tuple[int, int]:
+def choose_size(aspect: float, sizes: SizeRule) -> tuple[int, int]:
     """Width and height for pictures of an aspect ratio (width over height).
 
-    Of all sizes with no more pixels than `default_size`, the one closest to the aspect ratio and
-    to that number of pixels.
+    Of all sizes with no more pixels than the default, the one closest to the aspect ratio and to
+    that number of pixels; the one size of a network that takes no other.
     """
-    budget = default_size[0] * default_size[1]
-    longest = budget // SIZE_MULTIPLE**2
+    if sizes.fixed is not None:
+        return sizes.fixed
+    step = sizes.multiple * -(-_FINEST // sizes.multiple)
+    budget = sizes.default[0] * sizes.default[1]
+    longest = budget // step**2
+    if longest == 0:
+        return sizes.default
 
     def cost(size: tuple[int, int]) -> float:
         width, height = size
         distortion = abs(math.log(width / height / aspect))
         return _ASPECT_WEIGHT * distortion + math.log(budget / (width * height))
 
+    # In a row of sizes the cost falls up to the aspect ratio and rises behind it.
     candidates = (
-        (columns * SIZE_MULTIPLE, rows * SIZE_MULTIPLE)
+        (min(max(columns, 1), longest // rows) * step, rows * step)
         for rows in range(1, longest + 1)
-        for columns in range(1, longest // rows + 1)
+        for columns in (math.floor(min(rows * aspect, longest)), math.ceil(rows * aspect))
     )
     return min(candidates, key=cost)
 
@@ -52,11 +60,13 @@ def parse_frame_size(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def parse_size(text: str | int | tuple[int, int], aspect: float) -> tuple[int, int]:
-    """Width and height from ``640x384``, a pair, or a short side; rounded to multiples of 32.
+def parse_size(
+    text: str | int | tuple[int, int], aspect: float, sizes: SizeRule
+) -> tuple[int, int]:
+    """Width and height from ``640x384``, a pair, or a short side; rounded to what a network takes.
 
     Raises:
-        UsageError: not such a text, or a side that is not in 32..8192 after rounding.
+        UsageError: not such a text, or no size for this network.
     """
     if isinstance(text, tuple):
         text = "x".join(map(str, text))
@@ -64,11 +74,9 @@ def parse_size(text: str | int | tuple[int, int], aspect: float) -> tuple[int, i
     if match is None:
         raise UsageError(f"size is {text!r}; write WIDTHxHEIGHT, as 512x288, or a short side, 288")
     if match[2] is not None:
-        width, height = float(match[1]), float(match[2])
-    else:
-        short = float(match[1])
-        width, height = (short * aspect, short) if aspect >= 1 else (short, short / aspect)
-    sides = round(width / SIZE_MULTIPLE), round(height / SIZE_MULTIPLE)
-    if min(sides) < 1 or max(sides) * SIZE_MULTIPLE > _LARGEST:
-        raise UsageError(f"size is {text!r}; each side must be between 32 and {_LARGEST} pixels")
-    return sides[0] * SIZE_MULTIPLE, sides[1] * SIZE_MULTIPLE
+        return sizes.rounded(float(match[1]), float(match[2]), asked=repr(text))
+    short = float(match[1])
+    if sizes.fixed is not None and short == min(sizes.fixed):
+        return sizes.fixed
+    width, height = (short * aspect, short) if aspect >= 1 else (short, short / aspect)
+    return sizes.rounded(width, height, asked=repr(text))

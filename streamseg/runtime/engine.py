@@ -2,7 +2,7 @@
 
 An engine is a context manager. It knows nothing about videos, stages or command lines.
 
-Shape legend: N batch, H height, W width (the network's input size, multiples of 32).
+Shape legend: N batch, H height, W width (the network's input size).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamseg.errors import EngineError
-from streamseg.models.modelfile import SIZE_MULTIPLE, ModelHeader
+from streamseg.models.modelfile import ModelHeader
 
 BackendName = Literal["auto", "tensorrt", "onnxruntime", "torch"]
 
@@ -95,16 +95,16 @@ def check_labels(
         )
 
 
-def check_frames(frames_NHWC: NDArray[np.uint8]) -> None:
-    """Refuse what no engine can take.
+def check_frames(frames_NHWC: NDArray[np.uint8], header: ModelHeader) -> None:
+    """Refuse what no engine of a model can take.
 
     Raises:
-        ValueError: not uint8 ``[N, H, W, 3]`` with H and W positive multiples of 32.
+        ValueError: not uint8 ``[N, H, W, 3]``, or H and W that the model does not take.
     """
     shape = frames_NHWC.shape
     if frames_NHWC.dtype != np.uint8 or len(shape) != 4 or shape[3] != 3 or 0 in shape:
         raise ValueError(
             f"frames must be uint8 [N, H, W, 3], got {frames_NHWC.dtype} {list(shape)}"
         )
-    if shape[1] % SIZE_MULTIPLE or shape[2] % SIZE_MULTIPLE:
-        raise ValueError(f"height and width must be multiples of 32, got {shape[1]}x{shape[2]}")
+    if problem := header.sizes.problem((shape[2], shape[1])):
+        raise ValueError(problem)

@@ -54,7 +54,7 @@ class ToyEngine(FakeEngine):
         )
 
     def infer(self, frames_NHWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        check_frames(frames_NHWC)
+        check_frames(frames_NHWC, self.spec.model)
         if len(frames_NHWC) > behaviour.fits:
             raise DeviceMemoryError(f"fake GPU: no memory for {len(frames_NHWC)} frames")
         time.sleep(behaviour.infer_seconds * len(frames_NHWC))

@@ -62,7 +62,7 @@ class FakeEngine(ClosedAtExit):
         self._lock = threading.Lock()
 
     def infer(self, frames_NHWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        check_frames(frames_NHWC)
+        check_frames(frames_NHWC, self.spec.model)
         with self._lock:
             self.batches.append(frames_NHWC.shape)
             call = len(self.batches)

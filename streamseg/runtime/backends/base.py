@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
 from streamseg.errors import EngineError
-from streamseg.models.modelfile import SIZE_MULTIPLE, ModelHeader
+from streamseg.models.modelfile import ModelHeader
 from streamseg.runtime.engine import Engine
 
 Precision: TypeAlias = Literal["fp32", "fp16", "int8"]
@@ -41,14 +41,8 @@ class Profile:
             raise ValueError(f"batch must be 1 <= min <= opt <= max, got {low}:{best}:{high}")
         sizes = (self.min_size, self.opt_size, self.max_size)
         for width, height in sizes:
-            if (
-                min(width, height) < SIZE_MULTIPLE
-                or width % SIZE_MULTIPLE
-                or height % SIZE_MULTIPLE
-            ):
-                raise ValueError(
-                    f"sizes must be multiples of {SIZE_MULTIPLE}, got {width}x{height}"
-                )
+            if min(width, height) < 1:
+                raise ValueError(f"sizes must be at least 1x1, got {width}x{height}")
         for axis in (0, 1):
             if not self.min_size[axis] <= self.opt_size[axis] <= self.max_size[axis]:
                 raise ValueError(

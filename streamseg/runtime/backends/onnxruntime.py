@@ -90,24 +90,29 @@ class OnnxRuntimeEngine(ClosedAtExit):
             backend=f"ONNX Runtime {ort.__version__}, CPU",
             model=header,
             path=path,
-            batch=batch or 1,
+            batch=header.fixed_batch or batch or 1,
             workers=workers,
             threads=threads,
         )
 
     def infer(self, frames_NHWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """See `Engine.infer`; the returned array is the caller's."""
-        check_frames(frames_NHWC)
+        check_frames(frames_NHWC, self.spec.model)
         session = self._session
         if session is None:
             raise EngineError(f"{self._path}: the engine is closed")
+        step = self.spec.model.fixed_batch or len(frames_NHWC)
         try:
-            (labels,) = session.run(["labels"], {"frames": frames_NHWC})
+            parts = [
+                session.run(["labels"], {"frames": frames_NHWC[start : start + step]})[0]
+                for start in range(0, len(frames_NHWC), step)
+            ]
         except Exception as error:  # as above
             raise EngineError(
                 f"{self._path}: ONNX Runtime failed on frames "
                 f"{list(frames_NHWC.shape)} ({_first_line(error)})"
             ) from error
+        labels = parts[0] if len(parts) == 1 else np.concatenate(parts)
         labels_NHW = np.asarray(labels, dtype=np.uint8)
         check_labels(labels_NHW, frames_NHWC, self.spec.model, self._path)
         return labels_NHW

@@ -167,7 +167,7 @@ class TensorRTEngine(ClosedAtExit):
             DeviceMemoryError: no room for this many frames of this size; fewer may fit.
             EngineError: a size that the plan was not built for, closed, or the GPU failed.
         """
-        check_frames(frames_NHWC)
+        check_frames(frames_NHWC, self.spec.model)
         low, high = self._range.low, self._range.high
         height, width = frames_NHWC.shape[1:3]
         if not (low[1] <= height <= high[1] and low[2] <= width <= high[2]):

@@ -193,7 +193,7 @@ class TorchEngine(ClosedAtExit):
             DeviceMemoryError: no room for this many frames.
             EngineError: a size that it was not built for, closed, or torch failed.
         """
-        check_frames(frames_NHWC)
+        check_frames(frames_NHWC, self.spec.model)
         self._check_size(frames_NHWC.shape[2], frames_NHWC.shape[1])
         step = self._built.get("max_batch", len(frames_NHWC))
         lane = self._lanes.get()

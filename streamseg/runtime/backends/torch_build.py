@@ -19,7 +19,8 @@ from torch.export import Dim, ExportedProgram
 from torch.export.passes import move_to_device_pass
 
 from streamseg.errors import EngineError, ModelError
-from streamseg.models.modelfile import SIZE_MULTIPLE, ModelHeader
+from streamseg.models.modelfile import ModelHeader
+from streamseg.models.sizes import SIZE_MULTIPLE
 from streamseg.runtime.backends.base import (
     BackendUnavailableError,
     BuildConfig,

@@ -94,7 +94,7 @@ def sample_pictures(size: tuple[int, int], *, calibrating: bool = False) -> NDAr
     """Frames uint8 ``[8, H, W, 3]`` of the sample clip, always the same; not to be written to.
 
     Args:
-        size: width and height, multiples of 32.
+        size: width and height.
         calibrating: frames to calibrate with, none of which is a proof's.
 
     Raises:

@@ -149,9 +149,11 @@ def default_precision(backend: str, machine: Machine) -> Precision:
 
 
 def default_batch(
-    batch: int | None = None, *, on_cpu: bool, low_latency: bool = False
+    header: ModelHeader, batch: int | None = None, *, on_cpu: bool, low_latency: bool = False
 ) -> tuple[int, int, int]:
     """Smallest, best and largest batch of an engine where none are asked for."""
+    if header.fixed_batch is not None:
+        return header.fixed_batch, header.fixed_batch, header.fixed_batch
     if low_latency or on_cpu:  # on a CPU a larger batch only adds latency
         best = batch or 1
         return 1, best, best

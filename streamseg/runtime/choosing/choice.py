@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 from streamseg.errors import CacheError
-from streamseg.models.modelfile import find_model, read_header
+from streamseg.models.modelfile import check_batch, find_model, read_header
 from streamseg.runtime.building.request import Watcher
 from streamseg.runtime.cache.folder import EngineCache
 from streamseg.runtime.choosing.candidates import Wanted
@@ -33,6 +33,9 @@ def choose_engine(
     """
     path = find_model(options.model)
     header = read_header(path)
+    if size is not None:
+        header.sizes.check(size)
+    check_batch(header, options.batch)
     wanted = Wanted(
         model=path,
         header=header,

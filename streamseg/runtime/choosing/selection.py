@@ -321,6 +321,7 @@ class Selector:
                 precision=precision,
                 profile=Profile(
                     batch=default_batch(
+                        wanted.header,
                         wanted.batch,
                         on_cpu=computes_on_cpu(backend, self.machine),
                         low_latency=wanted.low_latency,

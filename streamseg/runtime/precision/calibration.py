@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamseg.errors import SourceError, UsageError
-from streamseg.models.modelfile import SIZE_MULTIPLE
 from streamseg.video.file import FileSource
 from streamseg.video.scaling import Downscale
 
@@ -24,7 +23,7 @@ def calibration_frames(
 
     Args:
         source: folder (not its subfolders), or video file.
-        size: width and height the network sees, multiples of 32.
+        size: width and height the network sees.
         count: how many at most; there are fewer in a shorter source.
 
     Raises:
@@ -33,8 +32,8 @@ def calibration_frames(
     """
     if count < 1:
         raise UsageError(f"count must be at least 1, got {count}")
-    if any(side < SIZE_MULTIPLE or side % SIZE_MULTIPLE for side in size):
-        raise UsageError(f"size must be multiples of {SIZE_MULTIPLE}, got {size[0]}x{size[1]}")
+    if min(size) < 1:
+        raise UsageError(f"size must be at least 1x1, got {size[0]}x{size[1]}")
     if not source.exists():
         raise UsageError(f"{source}: no such folder or video to calibrate with")
     if source.is_dir():

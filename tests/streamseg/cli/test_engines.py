@@ -140,7 +140,7 @@ def test_engines_are_listed_with_why_not_and_pruned(
 
 BAD = [
     ("build --size big", "size is 'big'; write WIDTHxHEIGHT"),
-    ("build --size 100x64", "sizes must be multiples of 32, got 100x64"),
+    ("build --size 100x64", "toy takes width and height in multiples of 32, got 100x64"),
     ("build --min 96x64", "a range of sizes needs all three: --min, --opt and --max"),
     ("build --size 96x64 --min 96x64", "--size is for one size only"),
     (

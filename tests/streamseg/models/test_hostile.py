@@ -45,7 +45,7 @@ def classes(name: Any = "red", colour: Any = (1, 2, 3)) -> list[dict[str, Any]]:
         (changed(name="\x1b]0;owned\x07"), "name has control characters"),
         (changed(architecture="a\nb"), "architecture has control characters"),
         (changed(accuracy=3), "accuracy must be an object"),
-        (changed(default_size=[64.0, 96]), "default_size must be whole numbers"),
+        (changed(default_size=[64.0, 96]), "default_size must be two whole numbers"),
         (changed(classes=classes(name=5)), "a class name must be text, got 5"),
         (changed(classes=classes(name="\x1b[2J")), "a class name has control characters"),
         (changed(classes=classes(name="a\u202eb")), "a class name has control characters"),

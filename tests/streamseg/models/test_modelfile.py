@@ -105,7 +105,7 @@ def test_a_broken_header_names_the_file_and_the_fix(tmp_path: Path, header: str)
 
 
 def test_a_header_of_the_future_asks_for_an_update(tmp_path: Path) -> None:
-    path = write_model(tmp_path / "f.onnx", broken(format=2))
+    path = write_model(tmp_path / "f.onnx", broken(format=3))
     with pytest.raises(ModelError, match=r"f\.onnx: .*another format.*update streamseg"):
         read_header(path)
 
