@@ -46,7 +46,7 @@ main.add_command(build_command)
     show_default=True,
     help="The ONNX file, the torch.export program beside it (.pt2), or both.",
 )
-@click.option("--name", help="Name in the header (default: the recipe's).")
+@click.option("--name", help="Name in the header (default: the file's).")
 @click.option(
     "--weights",
     type=click.Choice(["fp16", "fp32"]),
@@ -179,7 +179,7 @@ def verify_command(
 @click.argument("model", type=FILE)
 @click.option("--data", type=FILE, help="Data folder; both are measured on its val.")
 @click.option("--pictures", type=FILE, help="Without labels: pictures to calibrate and compare on.")
-@click.option("--layout", default="camvid", show_default=True, help="How the folder is laid out.")
+@click.option("--layout", default="auto", show_default=True, help="How the folder is laid out.")
 @click.option("--calibration", type=FILE, help="Pictures or a video (default: training pictures).")
 @click.option("--count", type=click.IntRange(min=1), default=32, show_default=True)
 @click.option("--exclude", default="", help="Layers to leave in fp32, joined by commas.")

@@ -11,7 +11,7 @@ import io
 import logging
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -54,6 +54,7 @@ class ExportConfig:
     """What `export` may be told; None takes the checkpoint's or its data set's own."""
 
     name: str | None = None
+    """None: the file's, without its suffix."""
     weights: Literal["fp16", "fp32"] = "fp16"
     """How large weights are stored; the network computes in float32 either way."""
     default_size: tuple[int, int] = (480, 352)
@@ -103,6 +104,7 @@ def export(
     model = to_onnx(network)
     if config.weights == "fp16":
         store_as_float16(model)
+    config = replace(config, name=config.name or output.stem)
     values = header_values(loaded, checkpoint, network.label_stride, config)
     header = ModelHeader(**values, accuracy=checkpoint_accuracy(loaded))
     partial = output.with_name(f".{output.name}.part")

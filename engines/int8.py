@@ -21,6 +21,7 @@ from streamseg.runtime.engine import Engine
 from streamseg.runtime.open import open_engine
 from streamseg.runtime.precision.calibration import calibration_frames
 from streamseg.runtime.precision.convert import convert
+from train.data.detect import AUTO
 from train.data.layouts import LAYOUTS
 from train.data.opening import open_dataset
 from train.data.pixels import IGNORE, PICTURE_SUFFIXES, read_picture
@@ -48,7 +49,7 @@ def write_int8(
     model: Path,
     data: Path | None,
     *,
-    layout: str,
+    layout: str = AUTO,
     pictures: Path | None = None,
     calibration: Path | None = None,
     count: int = 32,
@@ -62,7 +63,7 @@ def write_int8(
         model: model file in fp32.
         data: data folder; its validation split is what both are measured on. None: there are no
             labels for these classes, and `pictures` stand in.
-        layout: how the folder is laid out, see `train.data.LAYOUTS`.
+        layout: how the folder is laid out, a name of `train.data.layouts`, or "auto".
         pictures: without `data`: pictures (with subfolders) that both files label; every second one
             calibrates unless `calibration` is given, the others are what they are compared on.
         calibration: folder of pictures or a video; None takes the training split's pictures.
@@ -79,8 +80,9 @@ def write_int8(
     target = companion_path(model)
     if target.exists() and not overwrite:
         raise EngineBuildError(f"{target}: exists already; use --overwrite to replace it")
-    if layout not in LAYOUTS:
-        raise EngineBuildError(f"unknown layout {layout!r}; known: {', '.join(sorted(LAYOUTS))}")
+    if layout not in (AUTO, *LAYOUTS):
+        known = ", ".join((AUTO, *sorted(LAYOUTS)))
+        raise EngineBuildError(f"--layout {layout!r} is unknown; known: {known}")
     if data is not None:
         validation: Any = open_dataset(layout, data, "val")
         frames = _calibration(header, data, layout, calibration, count)

@@ -7,6 +7,7 @@ compiles. Knows nothing about command lines, and runs the file only to measure i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,7 @@ def export_program(
     validation = open_dataset(loaded.recipe.data.layout, data, "val") if data is not None else None
     network = DeployedNetwork(loaded.build(), label_stride=config.label_stride)
     program = to_program(network)
+    config = replace(config, name=config.name or output.stem)
     values = header_values(loaded, checkpoint, network.label_stride, config)
     header = ModelHeader(**values, accuracy=checkpoint_accuracy(loaded))
     partial = output.with_name(f".{output.name}.part")

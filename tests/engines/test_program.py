@@ -99,7 +99,7 @@ def test_files_are_replaced_only_when_asked(checkpoint: Path, tmp_path: Path) ->
     assert refused.stderr == f"error: {program}: exists already; use --overwrite to replace it\n"
     assert [p.name for p in tmp_path.iterdir()] == ["pair.pt2"]
     assert program.read_text() == "precious"
-    options = ("--format", "pt2", "--overwrite", "--name", "pair", "--label-stride", "4")
+    options = ("--format", "pt2", "--overwrite", "--label-stride", "4")  # named as its file
     result = run("export", checkpoint, "-o", model, *options)
     assert result.exit_code == 0, result.output
     assert result.stdout.startswith(f"{program}: pair, ")

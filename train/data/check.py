@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamseg.models.palette import Palette
-from train.data.detect import recognise, splits_of
+from train.data.detect import AUTO, recognise, splits_of
 from train.data.files import NoSplitError
 from train.data.items import Item, Split, size_fault
 from train.data.layouts import LAYOUTS
@@ -205,7 +205,7 @@ def _find_splits(root: Path, layout: str, split: str | None) -> tuple[dict[str, 
 def check(
     root: Path,
     *,
-    layout: str = "auto",
+    layout: str = AUTO,
     split: str | None = None,
     report: Report = lambda name, done, of: None,
 ) -> DataCheck:
@@ -215,7 +215,7 @@ def check(
         TrainError: no such folder, no known layout, or nothing in it that can be read.
     """
     why = "as asked for"
-    if layout == "auto":
+    if layout == AUTO:
         first, *others = recognise(root)
         layout, why = first.layout, first.why
         if others:

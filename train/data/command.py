@@ -12,6 +12,7 @@ from rich.console import Console
 from train.console import DEBUG, FILE, make_bar, one_sentence
 from train.data.check import check as check_data
 from train.data.check_report import as_dict, show
+from train.data.detect import AUTO
 from train.data.layouts import LAYOUTS
 
 
@@ -24,8 +25,8 @@ def main() -> None:
 @click.argument("folder", metavar="DIR", type=FILE)
 @click.option(
     "--layout",
-    type=click.Choice(["auto", *LAYOUTS]),
-    default="auto",
+    type=click.Choice([AUTO, *LAYOUTS]),
+    default=AUTO,
     show_default=True,
     help="How DIR is laid out (docs/data.md).",
 )

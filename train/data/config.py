@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from train.data.detect import AUTO
 from train.data.layouts import LAYOUTS
 from train.data.transforms import ScaleLaw, Size
 
@@ -32,7 +33,8 @@ class DataConfig:
     """
 
     layout: str = "camvid"
-    """How the folder is laid out: a name of `train.data.LAYOUTS`, see docs/data.md."""
+    """How the folder is laid out: a name of `train.data.layouts`, see docs/data.md; "auto": as it
+    is found to be."""
     train_split: str = "train"
     val_split: str = "val"
     resize: Size = 0
@@ -56,7 +58,8 @@ class DataConfig:
     """Loader processes. Results do not depend on it: every sample has its own seed."""
 
     def __post_init__(self) -> None:
-        _require(self.layout in LAYOUTS, f"layout is {self.layout!r}; known: {sorted(LAYOUTS)}")
+        known = [AUTO, *sorted(LAYOUTS)]
+        _require(self.layout in known, f"layout is {self.layout!r}; known: {known}")
         _require(bool(self.train_split and self.val_split), "train_split and val_split need names")
         for name, size in (
             ("resize", self.resize),

@@ -64,6 +64,31 @@ def recognise(root: Path) -> list[Recognised]:
     return found
 
 
+AUTO = "auto"
+"""Instead of a layout's name: the one that the folder has."""
+
+
+def layout_of(root: Path, layout: str = AUTO) -> str:
+    """A layout's name as it is, or the likeliest of a folder for `AUTO`.
+
+    Raises:
+        TrainError: no such folder, or none of the layouts.
+    """
+    return recognise(root)[0].layout if layout == AUTO else layout
+
+
+def other_layout(root: Path, layout: str) -> str:
+    """What a folder looks like that could not be read as `layout`, for a message; or nothing."""
+    try:
+        found = recognise(root)
+    except TrainError:
+        return ""
+    if any(one.layout == layout for one in found):
+        return ""
+    first = found[0]
+    return f"; this looks like {first.layout} ({first.why}): name that layout, or 'auto'"
+
+
 def _list(words: tuple[str, ...]) -> str:
     return ", ".join(words[:-1]) + " and " + words[-1]
 

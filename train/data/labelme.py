@@ -111,7 +111,10 @@ def _files_of(root: Path, split: str) -> list[Path]:
     folders = [p for p in root.iterdir() if p.is_dir() and any(p.glob("*.json"))]
     if folders:
         if not any(folder.name == split for folder in folders):
-            raise NoSplitError(f"{root / split}: no such folder with JSON files of labelme")
+            raise NoSplitError(
+                f"{root / split}: no such folder with JSON files of labelme; make it, or have all "
+                "files in one folder: without folders below it a tenth is for validation"
+            )
         return sorted((root / split).glob("*.json"))
     files = sorted(root.glob("*.json"))
     if not files:

@@ -8,9 +8,26 @@ from torchvision.transforms import v2
 
 from train.data.config import DataConfig
 from train.data.dataset import SegmentationData
+from train.data.detect import layout_of, other_layout
+from train.data.items import Split
 from train.data.layouts import LAYOUTS
 from train.data.transforms import preparation, training_augmentation
 from train.errors import TrainError
+
+
+def find_split(layout: str, root: Path, split: str) -> Split:
+    """What a layout, or the one that the folder has ("auto"), finds of one split.
+
+    Raises:
+        TrainError: the folder is not in that layout; it says which one it may be in.
+    """
+    layout = layout_of(root, layout)
+    try:
+        return LAYOUTS[layout](root, split)
+    except TrainError as error:
+        if hint := other_layout(root, layout):
+            raise TrainError(f"{error}{hint}") from error
+        raise
 
 
 def open_dataset(
@@ -28,7 +45,7 @@ def open_dataset(
     Raises:
         TrainError: the folder is not in that layout, files are missing, or one cannot be read.
     """
-    found = LAYOUTS[layout](root, split)
+    found = find_split(layout, root, split)
     if found.faults:
         raise TrainError(found.faults[0])
     return SegmentationData(found, prepare=prepare, augment=augment, seed=seed, in_memory=in_memory)

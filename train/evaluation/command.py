@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import track
 
 from train.console import DEBUG, FILE, one_sentence
+from train.data.detect import AUTO, layout_of
 from train.data.layouts import LAYOUTS
 from train.device import choose_device
 from train.errors import UsageError
@@ -67,7 +68,9 @@ class Size(click.ParamType[tuple[int, int]]):
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("model", type=FILE, metavar="CKPT|MODEL.onnx")
 @click.option("--data", type=FILE, required=True, help="Data folder.")
-@click.option("--layout", type=click.Choice(sorted(LAYOUTS)), help="Default: the model's own.")
+@click.option(
+    "--layout", type=click.Choice([AUTO, *sorted(LAYOUTS)]), help="Default: the model's own."
+)
 @click.option("--split", help="Default: what the model is validated on (val).")
 @click.option("--scales", type=Scales(), default=(1.0,), help="Sizes whose results are fused.")
 @click.option("--flip", is_flag=True, help="Fuse with the mirrored picture.")
@@ -135,6 +138,7 @@ def main(
             raise click.UsageError(str(error)) from error
         split = split or subject.split
         layout = layout or subject.layout or find_layout(data, split, subject.classes)
+        layout = layout_of(data, layout)
         dataset = open_split(layout, data, split, subject)
         result = measure(
             dataset,

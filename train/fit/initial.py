@@ -107,6 +107,30 @@ def _load_whole(model: Segmenter, path: Path, classes: Palette) -> str:
     )
 
 
+def _foreign_format(path: Path) -> str:
+    """What a file is that people take for weights, and what to give instead; by its content.
+
+    ONNX is told by its name: a protobuf has no mark.
+    """
+    if path.suffix.lower() == ".onnx":
+        return (
+            "a model file (ONNX) has no weights to train on with: give --init the checkpoint "
+            "(.safetensors) that it was exported from"
+        )
+    try:
+        with path.open("rb") as file:
+            start = file.read(4)
+    except OSError:
+        return ""
+    if start[:4] == b"PK\x03\x04" or start[:2] in (b"\x80\x02", b"\x80\x03", b"\x80\x04"):
+        return (
+            "a PyTorch file (pickle), which --init does not read: it may run code. Load its state "
+            "dict with torch.load(..., weights_only=True) and write it with "
+            "safetensors.torch.save_file"
+        )
+    return ""
+
+
 def initialise(model: Segmenter, source: Path | str | None, classes: Palette) -> str:
     """Load what `source` names into a fresh network; returns one line that says what was done.
 
@@ -130,6 +154,8 @@ def initialise(model: Segmenter, source: Path | str | None, classes: Palette) ->
     if str(source).startswith(FOLDED):
         path = Path(str(source).removeprefix(FOLDED))
         return f"starting from the {load_folded_deeplab(model, path)} of {path}"
+    if fault := _foreign_format(Path(source)):
+        raise TrainError(f"{source}: {fault}")
     if is_checkpoint(Path(source)):
         return _load_whole(model, Path(source), classes)
     load_backbone_weights(model.backbone, source)

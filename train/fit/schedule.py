@@ -9,6 +9,9 @@ from torch.optim import Optimizer
 
 from train.settings.fit import LoopConfig, OptimConfig
 
+WARMUP_PART = 10
+"""Warm-up takes at most one in so many steps of a run."""
+
 
 def rate_factor(config: OptimConfig, steps: int) -> Callable[[int], float]:
     """The schedule of a run of `steps` optimiser steps: step (from 0) to a multiple of ``lr``.
@@ -18,6 +21,8 @@ def rate_factor(config: OptimConfig, steps: int) -> Callable[[int], float]:
     """
     horizon = config.decay_steps or steps
     end = config.end_lr / config.lr
+    # a rate that is never reached helps nobody: small data sets make short runs
+    warmup = min(config.warmup_steps, steps // WARMUP_PART)
 
     def decayed(step: int) -> float:
         done = min(1.0, step / horizon)
@@ -30,7 +35,7 @@ def rate_factor(config: OptimConfig, steps: int) -> Callable[[int], float]:
         return 1.0
 
     def factor(step: int) -> float:
-        risen = min(1.0, (step + 1) / (config.warmup_steps + 1))
+        risen = min(1.0, (step + 1) / (warmup + 1))
         return (config.warmup_start + (1 - config.warmup_start) * risen) * decayed(step)
 
     return factor

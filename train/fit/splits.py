@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
 from train.data.dataset import SegmentationData
+from train.data.detect import layout_of
 from train.data.opening import training_set, validation_set
 from train.distil.data import DistilData, open_distil_splits
 from train.errors import TrainError
 from train.recipe import Recipe
+
+
+def with_layout(recipe: Recipe, data: Path | None) -> Recipe:
+    """The recipe with the layout that `data` has in place of "auto": checkpoints name it.
+
+    Raises:
+        TrainError: `data` has none of the layouts.
+    """
+    if data is None:
+        return recipe
+    layout = layout_of(data, recipe.data.layout)
+    return dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, layout=layout))
 
 
 def open_splits(

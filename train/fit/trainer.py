@@ -27,7 +27,7 @@ from train.fit.resume import Snapshots, State, all_see
 from train.fit.runfolder import RunFolder
 from train.fit.sampling import EpochPlan
 from train.fit.schedule import due
-from train.fit.splits import open_splits
+from train.fit.splits import open_splits, with_layout
 from train.fit.step import Part, Stepper
 from train.fit.validate import validate
 from train.metrics import Scores
@@ -71,6 +71,7 @@ class Trainer:
         self._out, self.precision = out, Precision(recipe.train.amp, device)
         if self.world.is_main:
             RunFolder(out, classes=(), tensorboard=False).check()
+        recipe = with_layout(recipe, data)
         with self.world.in_turn():  # the first process fills the cache of soft labels for all
             self.train_set, self.val_set = open_splits(recipe, data, labelling)
         self.classes = self.train_set.classes

@@ -50,7 +50,8 @@ class OptimConfig:
     gamma: float = 0.1
     """step only."""
     warmup_steps: int = 50
-    """The schedule is multiplied by a line that rises to 1 over these steps; 0: none."""
+    """The schedule is multiplied by a line that rises to 1 over these steps, or over a tenth
+    of the run if that is less; 0: none."""
     warmup_start: float = 0.0
     """Where that line starts, as a share of the rate."""
     clip_norm: float = 0.0

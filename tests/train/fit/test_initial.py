@@ -126,3 +126,14 @@ def test_a_missing_file_and_nothing() -> None:
         initialise(model, "none.safetensors", OLD)
     with pytest.raises(TrainError, match="no DeepLabV3 with mobilenet_v2"):
         initialise(model, "torchvision:deeplabv3", OLD)
+
+
+def test_files_that_people_take_for_weights_are_named(tmp_path: Path) -> None:
+    model = network(3, seed=2)
+    pickled, exported = tmp_path / "net.pth", tmp_path / "net.onnx"
+    torch.save(model.state_dict(), pickled)
+    exported.write_bytes(b"\x08\x0a")
+    with pytest.raises(TrainError, match=r"net\.pth: a PyTorch file .*save_file"):
+        initialise(model, pickled, OLD)
+    with pytest.raises(TrainError, match=r"net\.onnx: a model file \(ONNX\) .*checkpoint"):
+        initialise(model, exported, OLD)

@@ -35,19 +35,19 @@ def test_every_parameter_is_in_one_group_with_its_rate_and_decay(model: Segmente
 def test_warm_up_then_poly_decay_to_zero(model: Segmenter, name: str) -> None:
     config = OptimConfig(name=name, lr=1.0, backbone_factor=0.5, warmup_steps=4, power=0.9)  # type: ignore[arg-type]
     optimizer = make_optimizer(model, config)
-    factor = rate_factor(config, steps=20)
+    factor = rate_factor(config, steps=40)
     rates = []
-    for step in range(20):
+    for step in range(40):
         assert set_rates(optimizer, factor(step)) == pytest.approx(factor(step))
         rates.append([group["lr"] for group in optimizer.param_groups])
     head = [max(step) for step in rates]
     assert head[0] == pytest.approx(1 / 5)
-    assert head[10] == pytest.approx(0.5**0.9)
-    assert head[19] == pytest.approx((1 / 20) ** 0.9)
+    assert head[20] == pytest.approx(0.5**0.9)
+    assert head[39] == pytest.approx((1 / 40) ** 0.9)
     assert all(a < b for a, b in pairwise(head[:5]))
     assert all(a > b for a, b in pairwise(head[4:]))
     assert [min(step) for step in rates] == pytest.approx([rate / 2 for rate in head])
-    assert factor(20) == 0
+    assert factor(40) == 0
 
 
 def test_the_average_follows_its_formula_and_copies_counters(model: Segmenter) -> None:

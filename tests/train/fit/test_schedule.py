@@ -41,3 +41,8 @@ def test_warm_up_rises_in_a_line_from_its_start() -> None:
     config = OptimConfig(lr=1.0, schedule="constant", warmup_steps=4, warmup_start=0.5)
     found = rates(config, 100, [0, 1, 2, 3, 4, 5])
     assert found == pytest.approx([0.6, 0.7, 0.8, 0.9, 1.0, 1.0])
+
+
+def test_warm_up_takes_a_tenth_of_a_short_run_at_most() -> None:
+    config = OptimConfig(lr=1.0, schedule="constant", warmup_steps=50)
+    assert rates(config, 20, [0, 1, 2, 19]) == pytest.approx([1 / 3, 2 / 3, 1.0, 1.0])
