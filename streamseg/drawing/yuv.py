@@ -182,6 +182,7 @@ def to_supported(
         threads=1,
     )
     converted.pts, converted.time_base = frame.pts, frame.time_base
+    converted.duration = frame.duration
     if is_rgb:
         converted.colorspace, converted.color_range = target.av_colorspace, target.av_range
     return converted
@@ -200,7 +201,7 @@ def rgb_target(width: int, height: int) -> ColourSpec:
 def new_frame_like(frame: VideoFrame, width: int, height: int) -> VideoFrame:
     """An uninitialised frame with another's format, time and colour tags."""
     new = VideoFrame(width, height, frame.format.name)
-    new.pts, new.time_base = frame.pts, frame.time_base
+    new.pts, new.time_base, new.duration = frame.pts, frame.time_base, frame.duration
     new.color_range, new.colorspace = frame.color_range, frame.colorspace
     new.color_primaries, new.color_trc = frame.color_primaries, frame.color_trc
     return new

@@ -180,6 +180,7 @@ class ArrivalClock:
         self.seconds = captured - self._start
         pts = max(self._last_pts + _LEAST_STEP, round(self.seconds / TIME_BASE))
         frame.pts, frame.time_base = pts, TIME_BASE
+        frame.duration = 0  # was in the source's own unit; until the next one comes, nobody knows
         self._last_pts = pts
         self._count += 1
         return Item(self._count - 1, frame, captured=captured)

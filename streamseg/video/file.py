@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-import contextlib
-import re
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
 import av
-from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from streamseg.errors import SourceError, UsageError
+from streamseg.errors import SourceError
+from streamseg.video.damage import Damage
+from streamseg.video.opening import checked_path, open_file, why_no_frame
 from streamseg.video.source import (
     AnyPacket,
     ContainerReader,
     Item,
     describe,
     interruptible,
-    stream_rate,
+    plausible_rate,
 )
-from streamseg.video.timeline import Timeline
+from streamseg.video.timeline import DisplayOrder, Timeline
 from streamseg.video.tracks import Tracks, is_cover, pick_video, tracks_of
 
-_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
-_PATTERN = re.compile(r"%\d*d|[*?]")
-_CLOSE_ENOUGH_SECONDS = 0.25
-"""How far the last packet may end before the length that a header gives in seconds."""
+_STARTS_ANYWHERE = 0x0200
+"""AVFMT_TS_DISCONT (libavformat/avformat.h): kinds of file whose clocks run on and on."""
 
 
 class FileSource(ContainerReader):
@@ -51,32 +48,30 @@ class FileSource(ContainerReader):
         self.path = checked_path(path)
         self.leftover: list[AnyPacket] = []
         self.warnings: list[str] = []
-        self._damaged = 0
         self._frames = 0
-        self._video_packets = 0
-        self._end_seconds = 0.0
-        self._trouble = ""
+        self._damage = Damage(self.path)
         self._timeline = Timeline()
+        self._order = DisplayOrder()
         super().__init__()
         self._threads, self._all_streams = threads, all_streams
         interruptible(self._start)
 
     def _start(self) -> None:
-        self._container = _open(self.path)
+        self._container = open_file(self.path)
         try:
             self._video = pick_video(self.path, self._container)
             self._video.thread_type = "AUTO"
             self._video.thread_count = self._threads
+            self._stores_decoding_times = self._container.format.name == "avi"
             self._covers: dict[int, bytes] = {}
             self._pending: list[AnyPacket] = []
             self._frames_iterator = self._decode()
             # The first frame knows what the header may not: format, colour tags, rotation.
             self._first = next(self._frames_iterator, None)
             if self._first is None:
-                detail = f" ({self._trouble})" if self._trouble else ""
-                raise SourceError(
-                    f"{self.path}: not one frame could be decoded{detail}; {_why_none(self.path)}"
-                )
+                detail = f" ({self._damage.trouble})" if self._damage.trouble else ""
+                why = why_no_frame(self.path)
+                raise SourceError(f"{self.path}: not one frame could be decoded{detail}; {why}")
             self.first_frame = self._first.frame
             self.info = describe(
                 str(self.path),
@@ -86,6 +81,8 @@ class FileSource(ContainerReader):
                 tracks=self._tracks() if self._all_streams else None,
                 duration_seconds=self._duration_from_header(),
                 frames=self._video.frames or None,
+                start=self._start_of_clock(),
+                clock_is_arbitrary=bool(self._container.format.flags & _STARTS_ANYWHERE),
             )
         except BaseException:
             self._container.close()
@@ -103,6 +100,17 @@ class FileSource(ContainerReader):
             return self._container.duration / av.time_base
         return None
 
+    def _start_of_clock(self) -> Fraction:
+        """When the first of all streams begins, seconds; 0 where a late start is meant."""
+        if "mp4" in self._container.format.name:
+            return Fraction(0)
+        starts = [
+            s.start_time * s.time_base
+            for s in self._container.streams.get()
+            if s.type in ("video", "audio") and s.start_time is not None and s.time_base
+        ]
+        return min(starts, default=Fraction(0))
+
     def __iter__(self) -> Iterator[Item]:
         """Every frame in presentation order; after the last, `warnings` and `leftover` are set."""
         with self._reading:
@@ -110,7 +118,12 @@ class FileSource(ContainerReader):
             first, self._first = self._first, None
             yield first
             yield from self._frames_iterator
-            self._judge()
+            self.warnings += self._damage.found(self.info, self._container.duration, self._frames)
+            if self._timeline.joints:
+                self.warnings.append(
+                    f"{self.path}: its timestamps start over {self._timeline.joints} times (joined "
+                    "files?); each part was put behind the one before it"
+                )
 
     def _decode(self) -> Iterator[Item]:
         # By name: a stream that turns up later (damage can make one) is none of our business.
@@ -120,7 +133,7 @@ class FileSource(ContainerReader):
             try:
                 packet = next(packets, None)
             except av.error.FFmpegError as error:
-                self._trouble = error.strerror or str(error)
+                self._damage.trouble = error.strerror or str(error)
                 packet = None
             if packet is None:
                 break
@@ -166,27 +179,32 @@ class FileSource(ContainerReader):
             packet.dts = None if packet.dts is None else packet.dts + ticks
             packet.pts = None if packet.pts is None else packet.pts + ticks
         shown = max(start, packet.pts or start) * packet.time_base
-        self._end_seconds = max(self._end_seconds, float(shown + duration))
+        self._damage.end_seconds = max(self._damage.end_seconds, float(shown + duration))
 
     def _decode_packet(self, packet: AnyPacket) -> list[VideoFrame]:
-        self._video_packets += packet.size > 0
+        self._damage.packets += packet.size > 0
+        if self._stores_decoding_times and packet.size and packet.dts is not None:
+            self._order.sent(packet.dts)
         try:
             frames = self._video.decode(packet)
         except av.error.EOFError:
             return []
         except av.error.FFmpegError as error:
-            self._damaged += 1
-            self._trouble = error.strerror or str(error)
+            self._damage.packets_hurt += 1
+            self._damage.trouble = error.strerror or str(error)
+            self._order.lost()
             return []
         if packet.is_corrupt or any(frame.is_corrupt for frame in frames):
-            self._damaged += 1
+            self._damage.packets_hurt += 1
         return frames
 
     def _timestamp(self, frame: VideoFrame, last_pts: int | None) -> int:
         """Give a frame without a pts one, and keep presentation times rising."""
         time_base = frame.time_base or self._video.time_base or Fraction(1, 90_000)
+        if (shown := self._order.shown()) is not None:
+            frame.pts = shown
         if frame.pts is None:
-            rate = stream_rate(self._video)
+            rate = plausible_rate(self._video, frame)
             step = max(1, round(1 / (rate * time_base)))
             frame.pts = 0 if last_pts is None else last_pts + step
             frame.time_base = time_base
@@ -194,110 +212,3 @@ class FileSource(ContainerReader):
             # Damaged files repeat timestamps; a muxer refuses them, a frame lost is worse.
             frame.pts = last_pts + 1
         return frame.pts
-
-    def _judge(self) -> None:
-        """Say what of the file could not be read."""
-        if self._damaged:
-            self.warnings.append(
-                f"{self.path}: {self._damaged} damaged packets "
-                f"({self._trouble or 'found by demuxer or decoder'}); "
-                "their frames are missing or show decoding errors"
-            )
-        lost, promised = self._missing()
-        if lost:
-            reason = f": {self._trouble}" if self._trouble and not self._damaged else ""
-            self.warnings.append(
-                f"{self.path}: the file ends early{reason}; its header promises {promised}, "
-                f"{self._frames} frames could be read (about {lost} lost)"
-            )
-        if self._timeline.joints:
-            self.warnings.append(
-                f"{self.path}: its timestamps start over {self._timeline.joints} times (joined "
-                "files?); each part was put behind the one before it"
-            )
-
-    def _missing(self) -> tuple[int, str]:
-        """Frames the header promises beyond the end of the file, and how it puts that."""
-        expected = self.info.frames_from_header
-        if expected is not None:
-            # Packets, not frames: an edit list hides frames that are all there.
-            lost = expected - self._video_packets
-            return (lost if lost > max(2, expected // 100) else 0), f"{expected} frames"
-        if self._container.duration is None:
-            return 0, ""
-        promised = self._container.duration / av.time_base
-        missing = promised - self._end_seconds
-        if missing < max(_CLOSE_ENOUGH_SECONDS, promised / 100):
-            return 0, ""
-        return round(missing * self.info.rate), f"{promised:.1f} s"
-
-
-def checked_path(src: str | Path) -> Path:
-    """What a user wrote, as the path of a file.
-
-    Raises:
-        UsageError: nothing of that name is there, and it reads like something that is no file.
-    """
-    text = str(src)
-    path = Path(src)
-    try:
-        if path.exists():
-            return path
-    except OSError:  # a name that cannot be looked up: said when it is opened
-        return path
-    if _ADDRESS.match(text):
-        raise UsageError(
-            f"{text}: is an address; use 'streamseg webcam --source {text}', or give a file that "
-            "was downloaded"
-        )
-    if text == "-":
-        raise UsageError("-: standard input is not read; give a file, or a named pipe (mkfifo)")
-    if _PATTERN.search(text):
-        raise UsageError(
-            f"{text}: no such file, and patterns are not followed; make a video of the pictures "
-            f"first, as with 'ffmpeg -i PATTERN video.mkv'"
-        )
-    return path
-
-
-def _why_none(path: Path) -> str:
-    """Why a file that could be opened has no frame, by what it is."""
-    if path.is_fifo():
-        return (
-            "an MP4 cannot be read through a pipe, mostly: send MPEG-TS or Matroska, or write it "
-            "to a file first"
-        )
-    with contextlib.suppress(OSError), path.open("rb") as file:
-        head = file.read(21)
-        if head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X" and head[20:21] > b"" and head[20] & 2:
-            return "FFmpeg decodes no animated WebP; convert it to a video first"
-    return "the file is damaged or empty"
-
-
-def _open(path: Path) -> InputContainer:
-    try:
-        folder, exists = path.is_dir(), path.exists()
-    except OSError as error:  # a name too long, a folder that may not be searched
-        raise UsageError(f"{path}: cannot be looked up ({error.strerror})") from error
-    if folder:
-        raise UsageError(f"{path}: is a folder; give a video file")
-    if not exists:
-        raise UsageError(f"{path}: no such file")
-    try:
-        # The plain-file protocol: a name such as "concat:..." stays the name of a file.
-        return av.open(f"file:{path}", mode="r", metadata_errors="replace")
-    except PermissionError as error:
-        raise SourceError(f"{path}: may not be read; check its permissions") from error
-    except av.error.FFmpegError as error:
-        if path.is_fifo():
-            raise SourceError(
-                f"{path}: what comes through this pipe is not a video that can be read in one go "
-                f"({error.strerror or error}); an MP4 cannot, mostly: send MPEG-TS or Matroska, or "
-                "write it to a file first"
-            ) from error
-        if path.stat().st_size == 0:
-            raise SourceError(f"{path}: the file is empty") from error
-        raise SourceError(
-            f"{path}: not a video that FFmpeg can read, or its index is cut off "
-            f"({error.strerror or error})"
-        ) from error

@@ -24,6 +24,8 @@ class Format:
     """Fonts and other files can be attached; covers are such files too."""
     covers: bool = False
     """A picture stream can be marked as the cover."""
+    starts_at_zero: bool = False
+    """A late start is an empty stretch that players show."""
     timecode_from_tag: bool = False
     """A timecode track is made from the tag ``timecode``."""
 
@@ -36,6 +38,7 @@ MP4 = Format(
     lossy_sound="aac",
     text_subtitles="mov_text",
     covers=True,
+    starts_at_zero=True,
     timecode_from_tag=True,
 )
 MOV = Format(
@@ -45,6 +48,7 @@ MOV = Format(
     lossless_sound="alac",
     lossy_sound="aac",
     text_subtitles="mov_text",
+    starts_at_zero=True,
     timecode_from_tag=True,
 )
 MATROSKA = Format(

@@ -22,6 +22,7 @@ from streamseg.video.metadata import (
     lost_of_stream,
     needs_free_tags,
 )
+from streamseg.video.shift import Shift
 from streamseg.video.source import AnyPacket
 from streamseg.video.tracks import Tracks, is_cover, name_of
 
@@ -32,15 +33,17 @@ class Luggage:
     Args:
         output: what kind of file is written.
         tracks: of the source.
+        shift: how far all times are moved.
         bare: bring none of its streams but the picture.
     """
 
-    def __init__(self, output: Format, tracks: Tracks, *, bare: bool = False) -> None:
-        self.notes: list[str] = []
-        """What was converted without a loss, in sentences."""
+    def __init__(self, output: Format, tracks: Tracks, shift: Shift, *, bare: bool = False) -> None:
+        self.notes: list[str] = [*tracks.notes]
+        """What was chosen, or converted without a loss, in sentences."""
         self.warnings: list[str] = []
         """What was converted with a loss, in sentences."""
         self._output, self._tracks, self._bare = output, tracks, bare
+        self._shift = shift
         self._carriers: dict[int, Carrier] = {}
         self._made: list[Stream] = []  # sources of the output's streams, in its order
         self._left_out: list[Stream] = []
@@ -70,7 +73,7 @@ class Luggage:
     def pack(self, container: OutputContainer, add_picture: Callable[[], Stream]) -> None:
         """Make the output's streams, in the source's order; before the header is written."""
         container.metadata.update(file_tags(self._tracks))
-        container.set_chapters(list(self._tracks.chapters))
+        container.set_chapters(self._shift.chapters(self._tracks.chapters))
         for stream in self._tracks.streams:
             if stream is self._tracks.picture:
                 describe(add_picture(), stream, self._output.muxer)
@@ -101,7 +104,7 @@ class Luggage:
     def carry(self, packets: Iterable[AnyPacket]) -> list[AnyPacket]:
         """Packets to mux for those of the source."""
         carried = []
-        for packet in packets:
+        for packet in self._shift.moved(packets):
             stream = packet.stream
             if stream.index in self._carriers and self._is_taken(packet):
                 carried += self._carriers[stream.index].carry(packet)

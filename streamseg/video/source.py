@@ -65,6 +65,10 @@ class SourceInfo:
     """Width of a pixel over its height."""
     duration_seconds_from_header: float | None = None
     frames_from_header: int | None = None
+    start: Fraction = Fraction(0)
+    """When the first of all streams begins, seconds; 0 where a late start is meant (edit lists)."""
+    clock_is_arbitrary: bool = False
+    """The kind of file begins at any time of a clock that runs on: transport streams, DVDs, HLS."""
     display_matrix: DisplayMatrix | None = None
     """How a player turns and mirrors the picture, to be copied; None: as it is stored."""
     color_range: int = 0
@@ -98,9 +102,28 @@ _NO_RATE = Fraction(25)
 """For raw streams that carry neither timestamps nor a rate; FFmpeg assumes the same."""
 
 
-def stream_rate(stream: VideoStream) -> Fraction:
-    """Average frames per second, exact; FFmpeg's guess or 25 where a file does not say."""
-    return stream.average_rate or stream.guessed_rate or _NO_RATE
+_IMPLAUSIBLE_RATE = 300
+"""Frames per second from which on a rate is believed only if the first frame lasts so short."""
+
+
+def plausible_rate(stream: VideoStream, frame: VideoFrame) -> Fraction:
+    """Average frames per second, exact; FFmpeg's guess or 25 where a file does not say.
+
+    Some files give the unit of their clock as a rate: 60,000 frames a second in raw DV, 1,000 in
+    screen recordings.
+
+    Args:
+        stream: what the file says.
+        frame: the first, with how long it lasts.
+    """
+    rate = stream.average_rate or stream.guessed_rate or _NO_RATE
+    lasts = (frame.duration or 0) * (frame.time_base or Fraction(0))
+    if rate <= _IMPLAUSIBLE_RATE or Fraction(1, 2) < lasts * rate < 2:
+        return rate
+    if lasts and 1 / lasts <= _IMPLAUSIBLE_RATE:
+        return 1 / lasts
+    guess = stream.guessed_rate
+    return guess if guess and guess <= _IMPLAUSIBLE_RATE else _NO_RATE
 
 
 def describe(
@@ -112,6 +135,8 @@ def describe(
     tracks: Tracks | None = None,
     duration_seconds: float | None = None,
     frames: int | None = None,
+    start: Fraction = Fraction(0),
+    clock_is_arbitrary: bool = False,
 ) -> SourceInfo:
     """What a stream and its first frame say; the frame knows what a header may not."""
     return SourceInfo(
@@ -119,11 +144,13 @@ def describe(
         width=frame.width,
         height=frame.height,
         pixel_format=frame.format.name,
-        rate=stream_rate(stream),
+        rate=plausible_rate(stream, frame),
         time_base=time_base,
         sample_aspect_ratio=stream.sample_aspect_ratio or Fraction(1),
         duration_seconds_from_header=duration_seconds,
         frames_from_header=frames,
+        start=start,
+        clock_is_arbitrary=clock_is_arbitrary,
         display_matrix=display_matrix(frame),
         color_range=int(frame.color_range),
         colorspace=int(frame.colorspace),

@@ -1,4 +1,4 @@
-"""Keeps the timestamps of joined files rising. Pure arithmetic on packets' times.
+"""Keeps the timestamps of joined files rising, and sorts an AVI's. Pure arithmetic.
 
 Two transport streams put one behind the other (``cat a.ts b.ts``) start over in the middle, and a
 muxer refuses time that runs backwards. What starts over is moved behind what came before, by the
@@ -7,6 +7,7 @@ same amount for picture and sound; a single damaged timestamp moves nothing that
 
 from __future__ import annotations
 
+import heapq
 from fractions import Fraction
 
 _BACKWARDS = Fraction(1, 10)
@@ -65,3 +66,30 @@ class Timeline:
         self._newest = self._end - start
         self.joints += 1
         return self._newest
+
+
+class DisplayOrder:
+    """When frames are shown, of a container that only says when they are decoded (AVI).
+
+    Where frames are reordered, what a decoder hands out bears the decoding times in another order
+    than they were sent; in their own order they are when frames are shown.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: list[int] = []
+        self._latest: int | None = None
+
+    def sent(self, dts: int) -> None:
+        """A packet goes to the decoder."""
+        heapq.heappush(self._waiting, dts)
+        self._latest = dts
+
+    def lost(self) -> None:
+        """The latest packet gives no frame."""
+        if self._latest in self._waiting:
+            self._waiting.remove(self._latest)
+            heapq.heapify(self._waiting)
+
+    def shown(self) -> int | None:
+        """When the next frame is shown; None if nothing is known of it."""
+        return heapq.heappop(self._waiting) if self._waiting else None

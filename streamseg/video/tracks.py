@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _KINDS = {"audio": "sound", "video": "video", "subtitle": "subtitle", "data": "data track"}
 _COVER = Disposition.attached_pic
+_VARIANT = "variant_bitrate"
+"""FFmpeg's mark on the streams of one variant of an HLS master playlist."""
 _PREVIEWS = Disposition.timed_thumbnails
 
 
@@ -36,10 +38,14 @@ class Tracks:
     chapters: Sequence[Chapter] = ()
     warnings: tuple[str, ...] = ()
     """What of the file cannot be carried along, whatever the output."""
+    notes: tuple[str, ...] = ()
+    """What was chosen of it."""
 
 
 def pick_video(path: Path | str, container: InputContainer) -> VideoStream:
     """The stream to segment: among those flagged as default, or all, the one of the most pixels.
+
+    Other variants of the same film are not read from then on.
 
     Raises:
         SourceError: there is none, or FFmpeg has no decoder for it.
@@ -54,7 +60,17 @@ def pick_video(path: Path | str, container: InputContainer) -> VideoStream:
     if not decodable:
         raise SourceError(f"{path}: no decoder for its video stream")
     flagged = [s for s in decodable if s.disposition & Disposition.default]
-    return max(flagged or decodable, key=lambda s: s.width * s.height)
+    picture = max(flagged or decodable, key=lambda s: s.width * s.height)
+    _leave_variants(container, picture)
+    return picture
+
+
+def _leave_variants(container: InputContainer, picture: VideoStream) -> None:
+    """Read no other variant of the same film: an HLS master playlist names several."""
+    mine = picture.metadata.get(_VARIANT)
+    for stream in container.streams.get():
+        if stream.metadata.get(_VARIANT, mine) != mine:
+            stream.discard = Discard.all
 
 
 def tracks_of(
@@ -71,7 +87,12 @@ def tracks_of(
     kept = [s for s in container.streams.get() if s is picture or not _is_made_anew(s)]
     lost = [s for s in kept if s is not picture and not _has_codec(s)]
     videos = [s for s in kept if s.type == "video" and not is_cover(s)]
-    warnings = []
+    warnings, notes = [], []
+    if variants := [s for s in container.streams.video if s.discard == Discard.all]:
+        sizes = ", ".join(f"{s.width}x{s.height}" for s in variants)
+        notes.append(
+            f"{path}: of its variants {picture.width}x{picture.height} is taken, not {sizes}"
+        )
     if len(videos) > 1:
         others = ", ".join(name_of(s) for s in videos if s is not picture)
         warnings.append(
@@ -89,6 +110,7 @@ def tracks_of(
         metadata=dict(container.metadata),
         chapters=tuple(container.chapters()),
         warnings=tuple(warnings),
+        notes=tuple(notes),
     )
 
 
@@ -98,12 +120,10 @@ def is_cover(stream: Stream) -> bool:
 
 
 def _is_made_anew(stream: Stream) -> bool:
-    """Whether a muxer makes such a track by itself: of chapters, or of a timecode."""
-    if stream.disposition & _PREVIEWS:
+    """Whether a muxer makes such a track itself (chapters, timecode), or it is not read at all."""
+    if stream.disposition & _PREVIEWS or stream.discard == Discard.all:
         return True
-    if stream.type != "data":
-        return False
-    return stream.discard == Discard.all or "timecode" in stream.metadata
+    return stream.type == "data" and "timecode" in stream.metadata
 
 
 def _has_codec(stream: Stream) -> bool:

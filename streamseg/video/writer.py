@@ -16,10 +16,12 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from streamseg.errors import UsageError
+from streamseg.video.durations import Durations
 from streamseg.video.encoder import EncoderOptions, add_video
 from streamseg.video.formats import MATROSKA, Format, format_of
 from streamseg.video.luggage import Luggage
 from streamseg.video.output import OutputPath, cannot_write
+from streamseg.video.shift import Shift
 from streamseg.video.source import AnyPacket, SourceInfo
 
 _NVIDIA_DEVICE = Path("/dev/nvidiactl")
@@ -61,6 +63,8 @@ class VideoWriter:
         """What was done otherwise than the source has it, without a loss."""
         self._muxed_bytes = 0
         self._format = format_of(output.muxer)
+        self._shift = Shift(info, self._format)
+        self._durations = Durations()
         self._open(info, size, pixel_format, options)
 
     def _open(
@@ -72,7 +76,9 @@ class VideoWriter:
         *,
         bare: bool = False,
     ) -> None:
-        luggage = Luggage(self._format, info.tracks, bare=bare) if info.tracks else None
+        luggage = None
+        if info.tracks:
+            luggage = Luggage(self._format, info.tracks, self._shift, bare=bare)
         self.output.claim()
         try:
             self._container: OutputContainer = av.open(
@@ -154,10 +160,22 @@ class VideoWriter:
             self.copy(packets)
             # The encoder decides on key frames; a decoded picture type would force the source's.
             frame.pict_type = 0
-            self._mux(self._video.encode(frame))
+            self._shift.move_frame(frame)
+            self._mux(self._encode(frame))
         except (av.error.FFmpegError, OSError) as error:
             raise cannot_write(self.output, error) from error
         self.frames += 1
+
+    def _encode(self, frame: VideoFrame | None) -> list[AnyPacket]:
+        """What the encoder has ready, each packet with the duration of its frame."""
+        if frame is not None:
+            self._durations.sent(frame, self._video.codec_context.time_base)
+        packets: list[AnyPacket] = [*self._video.encode(frame)]
+        if frame is None and self._format.starts_at_zero:
+            self._durations.close(packets)
+        else:
+            self._durations.received(packets)
+        return packets
 
     def copy(self, packets: Iterable[AnyPacket]) -> None:
         """Mux packets of the source's other streams."""
@@ -176,7 +194,7 @@ class VideoWriter:
         """
         try:
             self.copy(packets)
-            last = self._video.encode(None)
+            last = self._encode(None)
             self._mux(with_decoding_times(last) if self.frames <= _TOO_FEW_TO_REORDER else last)
             if self._luggage is not None:
                 self._mux(self._luggage.flush())
@@ -191,6 +209,7 @@ class VideoWriter:
             raise cannot_write(self.output, error) from error
 
     def _tell_losses(self) -> None:
+        self.notes += [self._shift.note] if self._shift.note else []
         if self._luggage is not None:
             self.warnings += self._luggage.warnings
             self.warnings += self._luggage.losses(self.output.partial, self.output.final)

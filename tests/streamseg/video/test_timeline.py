@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from streamseg.video.timeline import Timeline
+from streamseg.video.timeline import DisplayOrder, Timeline
 
 STEP = Fraction(1, 25)
 
@@ -49,3 +49,22 @@ def test_a_packet_without_decoding_time_moves_with_the_others() -> None:
     assert timeline.current(0) == 0
     placed(timeline, 0, -1)
     assert timeline.current(0) == 1 + 3 * STEP
+
+
+def test_reordered_frames_are_shown_when_packets_were_decoded() -> None:
+    order = DisplayOrder()
+    assert order.shown() is None
+    for dts in (0, 1, 2):
+        order.sent(dts)
+    assert [order.shown(), order.shown()] == [0, 1]
+    order.sent(10)
+    assert [order.shown(), order.shown(), order.shown()] == [2, 10, None]
+
+
+def test_a_packet_without_a_frame_shifts_none_that_follow() -> None:
+    order = DisplayOrder()
+    order.sent(0)
+    order.sent(1)
+    order.lost()
+    order.sent(2)
+    assert [order.shown(), order.shown(), order.shown()] == [0, 2, None]

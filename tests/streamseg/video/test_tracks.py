@@ -223,6 +223,24 @@ def test_the_flagged_or_the_largest_picture_is_segmented_and_the_other_copied(
     assert hashes[0] == hashes[1]
 
 
+def test_of_an_hls_master_one_variant_is_read_with_its_sound(
+    toy_model: Path, tmp_path: Path
+) -> None:
+    plain = Clip(audio=("aac",)).write(tmp_path / "a.mp4")
+    ffmpeg(
+        *("-i", plain, "-map", "0:v", "-map", "0:v", "-map", "0:a", "-c:v", "libx264"),
+        *("-s:v:0", "48x32", "-b:v:0", "50k", "-b:v:1", "200k", "-c:a", "copy", "-f", "hls"),
+        *("-var_stream_map", "v:0,agroup:a v:1,agroup:a a:0,agroup:a,language:swe,default:yes"),
+        *("-master_pl_name", "in.m3u8", tmp_path / "v%v.m3u8"),
+    )
+    stats = segment(tmp_path / "in.m3u8", tmp_path / "out.mp4", toy_model)
+    assert any("of its variants 96x64 is taken, not 48x32" in note for note in stats.notes)
+    assert stats.warnings == ()
+    (sound,) = streams(tmp_path / "out.mp4", "audio")
+    assert [s["width"] for s in streams(tmp_path / "out.mp4", "video")] == [96]
+    assert sound["tags"]["language"] == "swe"
+
+
 def with_unknown_sound(path: Path) -> Path:
     """The first sound's entry renamed to Apple's spatial codec, which FFmpeg does not know."""
     data = path.read_bytes()
