@@ -1,23 +1,31 @@
 """Draws labels onto frames, in the frame's own YUV. Knows nothing about engines or files.
 
 A frame is never taken to RGB and back: what the labels do not cover stays as decoded, and the cost
-is a colour look-up at the network's size, one nearest resize and one blend per plane.
+is a colour look-up at the network's size and one blend per plane, in strips of rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
-import cv2
 import numpy as np
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
+from streamseg.drawing.blend import Strips, copy_rows, draw_rows
 from streamseg.drawing.legend import blend_legend, draw_legend, fits_legend
 from streamseg.drawing.options import DrawOptions
 from streamseg.drawing.orientation import AS_STORED, Orientation
-from streamseg.drawing.stretch import stretch
+from streamseg.drawing.stencil import (
+    ClassTable,
+    Cover,
+    Stencil,
+    chroma_cover,
+    partial_stencil,
+    whole_stencil,
+)
 from streamseg.drawing.yuv import (
     LAYOUTS,
     ColourSpec,
@@ -42,6 +50,7 @@ class Compositor:
         draw: how; None is an overlay of all classes.
         orientation: how a player turns and mirrors the frames: left, right, and the legend are
             what people see.
+        threads: that draw at the same time, at most; see `close`.
 
     Raises:
         UsageError: an unknown class.
@@ -55,6 +64,7 @@ class Compositor:
         pixel_format: str = "yuv420p",
         draw: DrawOptions | None = None,
         orientation: Orientation = AS_STORED,
+        threads: int = 1,
     ) -> None:
         draw = draw or DrawOptions()
         self.palette = palette
@@ -76,7 +86,8 @@ class Compositor:
         self._drawn_pane = (int(beside > 0), int(below > 0))
         self._reformatter = VideoReformatter()
         self._colour: ColourSpec | None = None
-        self._tables: list[Plane] = []
+        self._tables: list[ClassTable] = []
+        self._strips = Strips(threads)
         self._legend_rgb = (
             self._draw_legend() if draw.legend and fits_legend(*self.pane_size) else None
         )
@@ -95,18 +106,49 @@ class Compositor:
             self._prepare(colour)
         out = new_frame_like(source, *self.size)
         pane_width, pane_height = self.pane_size
-        coverage = self._coverage(labels_HW)
+        work, panes = [], []
+        cover = self._cover(labels_HW)
         for index, (src, dst) in enumerate(zip(planes_of(source), planes_of(out), strict=True)):
             x, y = (self._layout.chroma_x, self._layout.chroma_y) if index else (1, 1)
             width, height = pane_width // x, pane_height // y
             src = src[:height, :width]
-            if self.mode == "side-by-side":
-                np.copyto(_pane(dst, self._source_pane, width, height), src)
             pane = _pane(dst, self._drawn_pane, width, height)
-            self._draw(src, pane, labels_HW, self._tables[index], coverage)
-            if self._legend_planes:
-                _blend_legend(pane, self._legend_planes[index], self._orientation)
+            panes.append(pane)
+            stencil, alpha = self._stencil(labels_HW, index, (width, height), cover)
+            steps = [partial(draw_rows, _flat(src), _flat(pane), stencil, alpha)]
+            if self.mode == "side-by-side":
+                beside = _pane(dst, self._source_pane, width, height)
+                steps.append(partial(copy_rows, src, beside))
+            work.append((src, steps))
+        self._strips.run(work)
+        for pane, legend in zip(panes, self._legend_planes, strict=False):
+            _blend_legend(pane, legend, self._orientation)
         return out
+
+    def close(self) -> None:
+        """End the threads that draw."""
+        self._strips.close()
+
+    def _cover(self, labels_HW: NDArray[np.uint8]) -> Cover | None:
+        """Where the chroma planes are drawn on; None where that is everywhere, or as for luma."""
+        x, y = self._layout.chroma_x, self._layout.chroma_y
+        table, (width, height) = self._tables[0], self.pane_size
+        if self._shown_whole(table) or x == y == 1:
+            return None
+        return chroma_cover(labels_HW, table, (width // x, height // y), (x, y))
+
+    def _shown_whole(self, table: ClassTable) -> bool:
+        return self.mode == "mask" or table.uniform_alpha is not None
+
+    def _stencil(
+        self, labels_HW: NDArray[np.uint8], index: int, size: tuple[int, int], cover: Cover | None
+    ) -> tuple[Stencil, float]:
+        """What is drawn on a plane, and the share of it, where that is the same everywhere."""
+        table = self._tables[index]
+        if self._shown_whole(table):
+            alpha = 1.0 if self.mode == "mask" else self.alpha
+            return whole_stencil(labels_HW, table.blended(alpha), size), alpha
+        return partial_stencil(labels_HW, table, size, cover if index else None), 1
 
     def _draw_legend(self) -> NDArray[np.uint8]:
         """The panel as it is stored: turned and mirrored against what the player does."""
@@ -122,46 +164,17 @@ class Compositor:
             rgb[index] = self.palette.colours[index]
         y, cb, cr = colour.from_rgb(rgb)
         if self._layout.grey:
-            self._tables = [y]
+            colours = [y]
         elif self._layout.semi_planar:
-            self._tables = [y, np.stack([cb, cr], axis=-1)]
+            colours = [y, np.stack([cb, cr], axis=-1)]
         else:
-            self._tables = [y, cb, cr]
+            colours = [y, cb, cr]
+        alpha = np.zeros(256)
+        alpha[: len(self.covered)][self.covered] = self.alpha
+        count = len(self.palette)
+        self._tables = [ClassTable(colour=c, alpha=alpha, classes=count) for c in colours]
         if self._legend_rgb is not None:
             self._legend_planes = rgb_to_planes(self._legend_rgb, colour, self._layout)
-
-    def _coverage(self, labels_HW: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
-        """255 where a pane's luma is drawn on, at the pane's size; None when that is everywhere."""
-        if self.mode == "mask" or bool(self.covered.all()):
-            return None
-        table = np.zeros(256, np.uint8)
-        table[: len(self.covered)][self.covered] = 255
-        covered: NDArray[np.uint8] = stretch(_look_up(labels_HW, table), *self.pane_size)
-        return covered
-
-    def _draw(
-        self,
-        src: Plane,
-        dst: Plane,
-        labels_HW: NDArray[np.uint8],
-        table: Plane,
-        coverage: NDArray[np.uint8] | None,
-    ) -> None:
-        height, width = src.shape[:2]
-        colours = stretch(_look_up(labels_HW, table), width, height)
-        if self.mode == "mask":
-            np.copyto(dst, colours)
-            return
-        if coverage is None:
-            cv2.addWeighted(src, 1 - self.alpha, colours, self.alpha, 0, dst=dst)
-            return
-        if coverage.shape != (height, width):
-            # A chroma sample belongs to several pixels: it is drawn on only if all of them are.
-            share = cv2.resize(coverage, (width, height), interpolation=cv2.INTER_AREA)
-            coverage = np.where(np.asarray(share) == 255, 255, 0).astype(np.uint8)
-        blended = cv2.addWeighted(src, 1 - self.alpha, colours, self.alpha, 0)
-        np.copyto(dst, src)
-        cv2.copyTo(blended, coverage, dst)
 
 
 def covered_classes(palette: Palette, classes: Sequence[str] | None) -> NDArray[np.bool_]:
@@ -185,16 +198,14 @@ def covered_classes(palette: Palette, classes: Sequence[str] | None) -> NDArray[
     return covered
 
 
-def _look_up(labels_HW: NDArray[np.uint8], table: Plane) -> Plane:
-    if table.ndim == 1:
-        return np.asarray(cv2.LUT(labels_HW, table))
-    both = cv2.LUT(cv2.merge([labels_HW, labels_HW]), table[None])
-    return np.asarray(both)
-
-
 def _pane(plane: Plane, at: tuple[int, int], width: int, height: int) -> Plane:
     left, top = at[0] * width, at[1] * height
     return plane[top : top + height, left : left + width]
+
+
+def _flat(plane: Plane) -> Plane:
+    """Cb and Cr beside each other as two columns; a view."""
+    return plane.reshape(plane.shape[0], -1) if plane.ndim == 3 else plane
 
 
 def _blend_legend(pane: Plane, legend: Plane, orientation: Orientation) -> None:

@@ -6,6 +6,7 @@ Knows nothing about how sources and engines are opened, nor about command lines.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from streamseg.run.netsize import choose_size, parse_size
 from streamseg.run.pipeline import Pipeline, Stage
 from streamseg.run.stages import compose_stage, infer_stage
 from streamseg.run.stats import RunClock, Stats
+from streamseg.runtime.cpu import cpu_threads
 from streamseg.runtime.engine import Engine
 from streamseg.video.encoder import EncoderOptions, encoder_format
 from streamseg.video.output import OutputPath
@@ -31,6 +33,8 @@ Size = str | int | tuple[int, int] | None
 """``"512x288"``, a pair, a short side, or None to choose from the clip's aspect ratio."""
 
 _FALLBACK_FORMAT = "yuv420p"
+_MOST_DRAWING_THREADS = 4
+"""Memory, not arithmetic, limits more of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +128,16 @@ class Job:
         """
         info = self.source.info
         compositor = self._compositor(encoder)
-        with VideoWriter(
-            output,
-            _as_drawn(info),
-            size=compositor.size,
-            pixel_format=compositor.pixel_format,
-            options=encoder,
-        ) as writer:
+        with (
+            closing(compositor),
+            VideoWriter(
+                output,
+                _as_drawn(info),
+                size=compositor.size,
+                pixel_format=compositor.pixel_format,
+                options=encoder,
+            ) as writer,
+        ):
 
             def write(items: list[Item]) -> list[Item]:
                 for item in items:
@@ -172,6 +179,7 @@ class Job:
             pixel_format=encoder_format(encoder.codec, wanted),
             draw=self.draw,
             orientation=info.orientation,
+            threads=min(_MOST_DRAWING_THREADS, cpu_threads()),
         )
 
     def _count(self, item: Item) -> None:

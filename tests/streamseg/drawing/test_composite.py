@@ -53,7 +53,7 @@ def copies(frame: VideoFrame) -> list[Plane]:
 
 
 def compositor(
-    frame: VideoFrame, orientation: Orientation = AS_STORED, **options: Any
+    frame: VideoFrame, orientation: Orientation = AS_STORED, threads: int = 1, **options: Any
 ) -> Compositor:
     return Compositor(
         PALETTE,
@@ -61,6 +61,7 @@ def compositor(
         pixel_format=frame.format.name,
         draw=DrawOptions(**options),
         orientation=orientation,
+        threads=threads,
     )
 
 
@@ -85,9 +86,36 @@ def test_covered_samples_are_blended_and_the_others_untouched(
         np.testing.assert_array_equal(new[~covered], old[~covered])
         target = np.stack(colour[1:]) if new.ndim == 3 else colour[index]
         blend = old[covered] * (1 - alpha) + np.asarray(target, float) * alpha
-        np.testing.assert_allclose(new[covered], blend, atol=0.51)
+        np.testing.assert_allclose(new[covered], blend, atol=1.5)
     for old, now in zip(before, planes_of(frame), strict=True):
         np.testing.assert_array_equal(old, now, err_msg="the source frame was written to")
+
+
+@pytest.mark.parametrize("pixel_format", FORMATS)
+@pytest.mark.parametrize("alpha", [0.0, 0.3, 0.5, 1.0])
+def test_where_every_class_is_drawn_the_blend_is_as_close_as_samples_are(
+    pixel_format: str, alpha: float
+) -> None:
+    frame = noisy(pixel_format)
+    labels = np.full((HEIGHT, WIDTH), GREEN, np.uint8)
+    out = compositor(frame, alpha=alpha).compose(frame, labels)
+    colour = ColourSpec.of(frame).from_rgb(np.array(PALETTE.colours[GREEN], np.uint8))
+    for index, (old, new) in enumerate(zip(planes_of(frame), planes_of(out), strict=True)):
+        target = np.stack(colour[1:]) if new.ndim == 3 else colour[index]
+        blend = old * (1 - alpha) + np.asarray(target, float) * alpha
+        np.testing.assert_allclose(new, blend, atol=0.51)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("classes", [None, ["green", "blue"]])
+def test_threads_and_strips_change_nothing(classes: list[str] | None, mode: Mode) -> None:
+    frame, labels = noisy("yuv420p", 2050, 1030), scene(4, 510, 290)
+    options: dict[str, Any] = {"mode": mode, "classes": classes, "alpha": 0.4}
+    alone, several = compositor(frame, **options), compositor(frame, threads=3, **options)
+    expected, drawn = alone.compose(frame, labels), several.compose(frame, labels)
+    several.close()
+    for a, b in zip(planes_of(expected), planes_of(drawn), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.parametrize("mode", MODES)
