@@ -43,7 +43,7 @@ class Damage:
             said.append(
                 f"{self._path}: {self.packets_hurt} damaged packets "
                 f"({self.trouble or 'found by demuxer or decoder'}); "
-                "their frames are missing or show decoding errors"
+                "their frames may be missing or show decoding errors"
             )
         lost, promised = self._missing(info, duration)
         if lost:

@@ -12,6 +12,7 @@ from av.video.stream import VideoStream
 
 from streamseg.errors import SourceError
 from streamseg.video.damage import Damage
+from streamseg.video.fitting import Fitter
 from streamseg.video.opening import checked_path, open_file, why_no_frame
 from streamseg.video.source import (
     AnyPacket,
@@ -52,6 +53,7 @@ class FileSource(ContainerReader):
         self._damage = Damage(self.path)
         self._timeline = Timeline()
         self._order = DisplayOrder()
+        self._fitter: Fitter | None = None
         super().__init__()
         self._threads, self._all_streams = threads, all_streams
         interruptible(self._start)
@@ -119,6 +121,8 @@ class FileSource(ContainerReader):
             yield first
             yield from self._frames_iterator
             self.warnings += self._damage.found(self.info, self._container.duration, self._frames)
+            if self._fitter is not None:
+                self.warnings += [f"{self.path}: {said}" for said in self._fitter.warnings]
             if self._timeline.joints:
                 self.warnings.append(
                     f"{self.path}: its timestamps start over {self._timeline.joints} times (joined "
@@ -143,11 +147,17 @@ class FileSource(ContainerReader):
                 continue
             for frame in self._decode_packet(packet):
                 last_pts = self._timestamp(frame, last_pts)
-                item = Item(self._frames, frame, self._pending)
+                item = Item(self._frames, self._fitted(frame), self._pending)
                 self._pending = []
                 self._frames += 1
                 yield item
         self.leftover = self._pending
+
+    def _fitted(self, frame: VideoFrame) -> VideoFrame:
+        aspect = self._video.codec_context.sample_aspect_ratio or Fraction(1)
+        if self._fitter is None:
+            self._fitter = Fitter(frame, aspect)
+        return self._fitter.fitted(frame, aspect)
 
     def _tracks(self) -> Tracks:
         tracks = tracks_of(self.path, self._container, self._video, self._covers)

@@ -33,6 +33,8 @@ class Row:
     """Of the file, from which ffmpeg takes its kind."""
     make: tuple[str, ...] = (*SECOND, *H264)
     """What ffmpeg is told to make it."""
+    then: tuple[str, ...] = ()
+    """What it is told to make the second half, which is put behind the first."""
     outs: tuple[str, ...] = (".mp4", ".mkv")
     encoder: EncoderOptions = field(default_factory=EncoderOptions)
     same: tuple[str, ...] = ()
@@ -87,6 +89,20 @@ ROWS = {
     "AVI that reorders": Row(
         name="in.avi", make=(*SECOND, "-c:v", "libx264", "-bf", "2", "-g", "12")
     ),
+    "size that changes": Row(
+        name="in.ts",
+        make=(*SECOND, *H264),
+        then=("-f", "lavfi", "-i", "testsrc2=s=64x64:r=25:d=1", *H264, "-output_ts_offset", "1.2"),
+        becomes={"width": 96, "height": 64},
+        says="changes size or shape once; 25 frames of 64x64 were fitted|clock begins|damaged",
+    ),
+    "shape that changes": Row(
+        name="in.ts",
+        make=(*SECOND, *H264),
+        then=(*SECOND, "-vf", "setsar=2", *H264, "-output_ts_offset", "1.2"),
+        becomes={"width": 96, "height": 64, "sample_aspect_ratio": "1:1"},
+        says="25 frames of 96x64 with pixels 2:1 were fitted into 96x64|clock begins|damaged",
+    ),
     "slide show": Row(
         name="in.mp4",
         make=("-f", "lavfi", "-i", "testsrc2=s=96x64:r=1/2:d=6", *H264),
@@ -136,6 +152,9 @@ def test_a_clip_of_every_kind_arrives(
     row = ROWS[kind]
     src, dst = tmp_path / row.name, tmp_path / f"out{suffix}"
     ffmpeg(*row.make, src)
+    if row.then:
+        ffmpeg(*row.then, second := tmp_path / f"second{src.suffix}")
+        src.write_bytes(src.read_bytes() + second.read_bytes())
     stats = segmenter.video(src, dst, encoder=row.encoder)
     before, after = shown(src), shown(dst)
     assert len(before) == len(after) == stats.frames
