@@ -24,6 +24,9 @@ class Labels:
     picture: NDArray[np.uint8]
     """What was labelled, RGB uint8 ``[H, W, 3]``, upright."""
 
+    as_seen: NDArray[np.uint8] | None = None
+    """The same at the network's size, if that is another: smooth borders are drawn from it."""
+
     def __post_init__(self) -> None:
         if self.array.shape != self.picture.shape[:2]:
             raise ValueError(
@@ -53,7 +56,8 @@ class Labels:
             UsageError: an unknown class.
         """
         options = options or DrawOptions()
-        return draw_on_picture(self.picture, self.array, self.palette, options)
+        labels = self.array if self.as_seen is None else self.as_seen
+        return draw_on_picture(self.picture, labels, self.palette, options)
 
     def save(
         self, path: str | Path, options: DrawOptions | None = None, *, overwrite: bool = False

@@ -210,7 +210,7 @@ class Segmenter(ClosedAtExit):
             # Averages when it shrinks, as swscale does for frames.
             small = cv2.resize(pixels, net_size, interpolation=cv2.INTER_AREA)
             labels = chosen.engine.infer(np.asarray(small, np.uint8)[None])[0]
-        return Labels(stretch(labels, width, height), self.header.classes, pixels)
+        return Labels(stretch(labels, width, height), self.header.classes, pixels, labels)
 
     def live(
         self,

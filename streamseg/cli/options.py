@@ -108,6 +108,13 @@ def drawing_options(command: F) -> F:
                 show_default=True,
                 help="Share of the class colour.",
             ),
+            click.option(
+                "--edges",
+                type=click.Choice(["smooth", "exact"]),
+                default="smooth",
+                show_default=True,
+                help="Smooth borders between classes, or the network's pixels as they are.",
+            ),
             click.option("--classes", metavar="A,B", help="Draw only these classes."),
             click.option("--legend", is_flag=True, help="Draw class names and colours."),
         )
@@ -171,6 +178,7 @@ def take_drawing(values: dict[str, Any]) -> DrawOptions:
         alpha=values.pop("alpha"),
         classes=names_of(values.pop("classes")),
         legend=values.pop("legend"),
+        edges=values.pop("edges"),
     )
 
 

@@ -25,6 +25,8 @@ _STRIP_SAMPLES = 1 << 18
 _WORTH_A_THREAD = 1 << 20
 """Samples of a plane below which handing it to a thread costs more than it saves."""
 
+_PIECES_WORTH_A_POOL = 4
+
 
 class Strips:
     """Runs work on rows of planes, on as many threads as pay.
@@ -48,13 +50,21 @@ class Strips:
             for plane, steps in planes
             for band in self._bands(plane)
         ]
-        if self._threads == 1 or len(bands) == len(planes):
+        if len(bands) == len(planes):
             for band in bands:
                 band()
+        else:
+            self.each(bands)
+
+    def each(self, work: Sequence[Callable[[], None]]) -> None:
+        """Do each piece of work; several may run at the same time."""
+        if self._threads == 1 or len(work) < _PIECES_WORTH_A_POOL:
+            for piece in work:
+                piece()
             return
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="streamseg-strips")
-        for future in [self._pool.submit(band) for band in bands]:
+        for future in [self._pool.submit(piece) for piece in work]:
             future.result()
 
     def _bands(self, plane: Plane) -> list[tuple[int, int]]:

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+import cv2
 import numpy as np
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from streamseg.drawing.blend import Strips, copy_rows, draw_rows
+from streamseg.drawing.edges import Stroke, draw_stroke, edge_strokes, find_edges
 from streamseg.drawing.legend import blend_legend, draw_legend, fits_legend
 from streamseg.drawing.options import DrawOptions
 from streamseg.drawing.orientation import AS_STORED, Orientation
@@ -38,6 +40,9 @@ from streamseg.drawing.yuv import (
 )
 from streamseg.errors import UsageError
 from streamseg.models.palette import Palette
+
+UNDRAWN = 255
+"""No class has this index: a palette has 255 at most."""
 
 
 class Compositor:
@@ -85,6 +90,10 @@ class Compositor:
         self._source_pane = (int(beside < 0), int(below < 0))
         self._drawn_pane = (int(beside > 0), int(below > 0))
         self._reformatter = VideoReformatter()
+        self._smooth = draw.edges == "smooth"
+        self._looks = np.full(256, UNDRAWN, np.uint8)
+        """Classes by their looks: those that are not drawn are one."""
+        self._looks[: len(self.covered)][self.covered] = np.flatnonzero(self.covered)
         self._colour: ColourSpec | None = None
         self._tables: list[ClassTable] = []
         self._strips = Strips(threads)
@@ -121,9 +130,29 @@ class Compositor:
                 steps.append(partial(copy_rows, src, beside))
             work.append((src, steps))
         self._strips.run(work)
+        if self._smooth and (labels_HW.shape[1] < pane_width or len(labels_HW) < pane_height):
+            self._smooth_edges(source, panes, labels_HW, every_chroma=cover is not None)
         for pane, legend in zip(panes, self._legend_planes, strict=False):
             _blend_legend(pane, legend, self._orientation)
         return out
+
+    def _smooth_edges(
+        self,
+        source: VideoFrame,
+        panes: Sequence[Plane],
+        labels_HW: NDArray[np.uint8],
+        *,
+        every_chroma: bool,
+    ) -> None:
+        edges = find_edges(np.asarray(cv2.LUT(labels_HW, self._looks)))
+        strokes: dict[tuple[int, int], list[Stroke]] = {}
+        work = []
+        for index, (src, pane) in enumerate(zip(planes_of(source), panes, strict=True)):
+            size = pane.shape[1], pane.shape[0]
+            if size not in strokes:
+                strokes[size] = edge_strokes(edges, size, every=index > 0 and every_chroma)
+            work += [partial(draw_stroke, src, pane, s, self._tables[index]) for s in strokes[size]]
+        self._strips.each(work)
 
     def close(self) -> None:
         """End the threads that draw."""
@@ -133,20 +162,17 @@ class Compositor:
         """Where the chroma planes are drawn on; None where that is everywhere, or as for luma."""
         x, y = self._layout.chroma_x, self._layout.chroma_y
         table, (width, height) = self._tables[0], self.pane_size
-        if self._shown_whole(table) or x == y == 1:
+        if table.uniform_alpha is not None or x == y == 1:
             return None
         return chroma_cover(labels_HW, table, (width // x, height // y), (x, y))
-
-    def _shown_whole(self, table: ClassTable) -> bool:
-        return self.mode == "mask" or table.uniform_alpha is not None
 
     def _stencil(
         self, labels_HW: NDArray[np.uint8], index: int, size: tuple[int, int], cover: Cover | None
     ) -> tuple[Stencil, float]:
         """What is drawn on a plane, and the share of it, where that is the same everywhere."""
         table = self._tables[index]
-        if self._shown_whole(table):
-            alpha = 1.0 if self.mode == "mask" else self.alpha
+        alpha = table.uniform_alpha
+        if alpha is not None:
             return whole_stencil(labels_HW, table.blended(alpha), size), alpha
         return partial_stencil(labels_HW, table, size, cover if index else None), 1
 
@@ -169,8 +195,10 @@ class Compositor:
             colours = [y, np.stack([cb, cr], axis=-1)]
         else:
             colours = [y, cb, cr]
-        alpha = np.zeros(256)
-        alpha[: len(self.covered)][self.covered] = self.alpha
+        # What is not drawn is black in a mask.
+        alpha = np.full(256, 1.0 if self.mode == "mask" else 0.0)
+        if self.mode != "mask":
+            alpha[: len(self.covered)][self.covered] = self.alpha
         count = len(self.palette)
         self._tables = [ClassTable(colour=c, alpha=alpha, classes=count) for c in colours]
         if self._legend_rgb is not None:

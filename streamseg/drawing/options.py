@@ -9,7 +9,9 @@ from typing import Literal, get_args
 from streamseg.errors import UsageError
 
 Mode = Literal["overlay", "mask", "side-by-side"]
+Edges = Literal["smooth", "exact"]
 MODES: tuple[Mode, ...] = get_args(Mode)
+EDGES: tuple[Edges, ...] = get_args(Edges)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +19,7 @@ class DrawOptions:
     """How labels are drawn.
 
     Raises:
-        UsageError: alpha out of range, or an unknown mode.
+        UsageError: alpha out of range, or unknown mode or edges.
     """
 
     mode: Mode = "overlay"
@@ -27,11 +29,16 @@ class DrawOptions:
     """Share of the class colour in a blend, 0..1."""
     classes: Sequence[str] | None = None
     """Names to draw; None draws all. Others stay as they are (black in a mask)."""
+    edges: Edges = "smooth"
+    """``smooth`` decides anew where classes meet, with a rim of one pixel; ``exact`` enlarges
+    labels as they are, in stairs. Away from borders both are the same."""
     legend: bool = False
     """Draw class names and colours into the top left corner."""
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
             raise UsageError(f"unknown mode {self.mode!r}; known: {', '.join(MODES)}")
+        if self.edges not in EDGES:
+            raise UsageError(f"unknown edges {self.edges!r}; known: {', '.join(EDGES)}")
         if not 0 <= self.alpha <= 1:
             raise UsageError(f"alpha must be between 0 and 1, got {self.alpha}")

@@ -6,9 +6,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from streamseg.drawing.composite import covered_classes
+from streamseg.drawing.composite import UNDRAWN, covered_classes
+from streamseg.drawing.edges import draw_stroke, edge_strokes, find_edges
 from streamseg.drawing.legend import blend_legend, draw_legend, fits_legend
 from streamseg.drawing.options import DrawOptions
+from streamseg.drawing.stencil import ClassTable
 from streamseg.drawing.stretch import stretch
 from streamseg.models.palette import Palette
 
@@ -33,15 +35,20 @@ def draw_on_picture(
     height, width = picture_HWC.shape[:2]
     covered = covered_classes(palette, options.classes)
     labels = stretch(labels_HW, width, height)
-    table = np.zeros((256, 3), np.uint8)
-    table[: len(palette)][covered] = np.asarray(palette.colours, np.uint8)[covered]
-    drawn = table[labels]
+    colours = np.zeros((256, 3), np.uint8)
+    colours[: len(palette)][covered] = np.asarray(palette.colours, np.uint8)[covered]
+    alpha = np.full(256, 1.0 if options.mode == "mask" else 0.0)
+    looks = np.full(256, UNDRAWN, np.uint8)
+    looks[: len(palette)][covered] = np.flatnonzero(covered)
+    drawn = colours[labels]
     if options.mode != "mask":
-        share = options.alpha
-        blended = cv2.addWeighted(picture_HWC, 1 - share, drawn, share, 0)
-        shown = np.zeros(256, np.bool_)
-        shown[: len(palette)] = covered
-        drawn = np.where(shown[labels][..., None], blended, picture_HWC)
+        alpha[: len(palette)][covered] = options.alpha
+        blended = cv2.addWeighted(picture_HWC, 1 - options.alpha, drawn, options.alpha, 0)
+        drawn = np.where((alpha > 0)[labels][..., None], blended, picture_HWC)
+    if options.edges == "smooth" and labels_HW.shape != (height, width):
+        table = ClassTable(colour=colours, alpha=alpha, classes=len(palette))
+        for stroke in edge_strokes(find_edges(looks[labels_HW]), (width, height)):
+            draw_stroke(picture_HWC, drawn, stroke, table)
     if options.legend and fits_legend(width, height):
         panel = draw_legend(palette, covered, max_height=height, max_width=width)
         blend_legend(drawn[: panel.shape[0], : panel.shape[1]], panel)

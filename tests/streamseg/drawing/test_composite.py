@@ -189,7 +189,7 @@ def test_labels_are_stretched_over_the_frame() -> None:
     frame = noisy("yuv444p")
     small = np.array([[RED, GREEN], [BLUE, RED]], np.uint8)
     large = np.kron(small, np.ones((HEIGHT // 2, WIDTH // 2), np.uint8))
-    drawing = compositor(frame, mode="mask")
+    drawing = compositor(frame, mode="mask", edges="exact")
     for a, b in zip(
         planes_of(drawing.compose(frame, small)),
         planes_of(drawing.compose(frame, large)),
@@ -271,6 +271,7 @@ def test_a_legend_is_never_larger_than_the_frame(size: tuple[int, int]) -> None:
     ("options", "message"),
     [
         ({"mode": "hologram"}, "unknown mode 'hologram'; known: overlay, mask, side-by-side"),
+        ({"edges": "fuzzy"}, "unknown edges 'fuzzy'; known: smooth, exact"),
         ({"alpha": 1.5}, "alpha must be between 0 and 1, got 1.5"),
         ({"alpha": float("nan")}, "alpha must be between 0 and 1, got nan"),
         ({"classes": "red"}, r"classes is 'red'; give a list of names, as \['red'\]"),

@@ -1,0 +1,248 @@
+"""Smooth borders between classes, where labels are enlarged. Knows nothing about frames and files.
+
+Labels enlarged by the nearest centre are stairs. Here the classes' shares are decided anew between
+label centres, from the classes around: each class's map of 0 and 1 is blurred a little, enlarged
+bilinearly, and the larger one wins, with a rim of one pixel in which both are mixed. Only the cells
+between four centres that are not of one class are touched, and a centre keeps its class: nothing
+thin is lost, and away from borders nothing changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from streamseg.drawing.stencil import ClassTable, nearest
+from streamseg.drawing.yuv import Plane
+
+Floats = NDArray[np.float32]
+
+_SIGMA = 1.0
+"""Of the blur, in labels: steps of one label in five become a line."""
+_KEPT = 0.1
+"""By how much of 1 a centre's own class leads there at least."""
+_THIN = 0.5
+"""The same where the blur would let it lose, at most: what is thin stays about as wide as it was."""
+_FLATTEST = 0.2
+"""Of the usual change of a lead from one centre to the next: where borders cross it is none."""
+_CELLS_AT_ONCE = 1024
+"""What is computed of so many stays in a core's cache."""
+_VISIBLE = 1 / 512
+"""The least change of a share that can change a sample of 8 bits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """N cells between four label centres, all with C classes. N is last: long runs for NumPy."""
+
+    row: NDArray[np.intp]
+    """``[N]``: between rows ``row - 1`` and ``row`` of the labels, 0 to their count."""
+    column: NDArray[np.intp]
+    classes: NDArray[np.uint8]
+    """``[C, N]``: the classes that meet here."""
+    scores: Floats
+    """``[C, 2, 2, N]``: what speaks for each at the four centres, 0..1; -1 for a repeated class."""
+
+    @property
+    def lead(self) -> Floats:
+        """``[2, 2, N]``: by how much the first of two classes leads at the four centres."""
+        return np.asarray(self.scores[0] - self.scores[1])
+
+    def take(self, which: NDArray[np.intp]) -> Cells:
+        """Some of them."""
+        return Cells(
+            self.row[which],
+            self.column[which],
+            self.classes[:, which],
+            self.scores[..., which],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """Where classes meet on a label map."""
+
+    shape: tuple[int, int]
+    """Rows and columns of the labels."""
+    cells: tuple[Cells, ...]
+    """Those of two classes, and those of more."""
+
+
+def find_edges(labels_HW: NDArray[np.uint8]) -> Edges:
+    """The cells of a label map in which classes meet."""
+    padded = np.pad(labels_HW, 1, mode="edge")
+    square = np.ones((2, 2), np.uint8)
+    low = np.asarray(cv2.erode(padded, square, borderType=cv2.BORDER_REPLICATE))[1:, 1:]
+    high = np.asarray(cv2.dilate(padded, square, borderType=cv2.BORDER_REPLICATE))[1:, 1:]
+    row, column = np.nonzero(low != high)
+    pairs = np.stack([low[row, column], high[row, column]]).astype(np.uint8)
+    around = np.stack([padded[row + y, column + x] for y in (0, 1) for x in (0, 1)])
+    two = ((around == pairs[0]) | (around == pairs[1])).all(axis=0)
+    maps = _blurred(padded)
+    cells = [_cells(row[two], column[two], pairs[:, two], around[:, two], maps)]
+    more = ~two
+    if more.any():
+        classes = np.sort(around[:, more], axis=0)
+        cells.append(_cells(row[more], column[more], classes, around[:, more], maps))
+    height, width = labels_HW.shape
+    return Edges((height, width), tuple(cells))
+
+
+def _blurred(labels_HW: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """``[256, H, W]``, of which only the classes that are there are filled."""
+    maps = np.empty((256, *labels_HW.shape), np.uint8)
+    for label in np.flatnonzero(np.bincount(labels_HW.ravel(), minlength=256)):
+        there = (labels_HW == label).view(np.uint8) * np.uint8(255)
+        cv2.GaussianBlur(there, (5, 5), _SIGMA, dst=maps[label], borderType=cv2.BORDER_REPLICATE)
+    return maps
+
+
+def _cells(
+    row: NDArray[np.intp],
+    column: NDArray[np.intp],
+    classes: NDArray[np.uint8],
+    around: NDArray[np.uint8],
+    maps: NDArray[np.uint8],
+) -> Cells:
+    scores = np.empty((len(classes), 4, len(row)), np.float32)
+    for corner in range(4):
+        scores[:, corner] = maps[classes, row + corner // 2, column + corner % 2]
+    scores /= 255
+    own = classes[:, None] == around[None]
+    others = np.where(own, -1, scores).max(axis=0)
+    lead = scores - others
+    lead = np.maximum(lead, np.minimum(-2 * lead, np.float32(_THIN)))
+    lead = np.maximum(lead, np.float32(_KEPT))
+    scores = np.where(own, others + lead, scores)
+    np.copyto(scores[1:], -1, where=(classes[1:] == classes[:-1])[:, None])
+    return Cells(row, column, classes, scores.reshape(len(classes), 2, 2, -1))
+
+
+@dataclass(frozen=True, slots=True)
+class Stroke:
+    """Samples of a plane and the classes that share them."""
+
+    y: NDArray[np.intp]
+    """``[n]``"""
+    x: NDArray[np.intp]
+    classes: NDArray[np.uint8]
+    """``[C, n]``"""
+    shares: Sequence[Floats]
+    """C times ``[n]``; all add up to 1."""
+
+
+def edge_strokes(edges: Edges, size: tuple[int, int], *, every: bool = False) -> list[Stroke]:
+    """What is to be drawn again on planes of one size that were drawn with the nearest labels.
+
+    Args:
+        edges: of the labels.
+        size: width and height of the planes.
+        every: all samples of the cells; else only those that the nearest labels get wrong.
+    """
+    axes = _Axis(edges.shape[0], size[1]), _Axis(edges.shape[1], size[0])
+    strokes = []
+    for cells in edges.cells:
+        which = np.flatnonzero(axes[0].seen[cells.row] & axes[1].seen[cells.column])
+        for start in range(0, len(which), _CELLS_AT_ONCE):
+            part = cells.take(which[start : start + _CELLS_AT_ONCE])
+            strokes.append(_stroke(part, axes, every))
+    return strokes
+
+
+def draw_stroke(src: Plane, dst: Plane, stroke: Stroke, table: ClassTable) -> None:
+    """Blend classes over some samples.
+
+    Args:
+        src: a plane as decoded, ``[H, W]`` or ``[H, W, C]``.
+        dst: what is drawn on.
+        stroke: which samples.
+        table: how classes look on this plane.
+    """
+    wide = (slice(None),) + (None,) * (src.ndim - 2)
+    drawn = np.zeros((len(stroke.y), *src.shape[2:]), np.float32)
+    kept = np.ones(len(stroke.y), np.float32)
+    colours, alphas = table.colour.astype(np.float32), table.alpha.astype(np.float32)
+    for candidate, share in enumerate(stroke.shares):
+        classes = stroke.classes[candidate]
+        alpha = alphas[classes] * share
+        kept -= alpha
+        drawn += colours[classes] * alpha[wide]
+    drawn += src[stroke.y, stroke.x] * kept[wide]
+    dst[stroke.y, stroke.x] = np.rint(drawn)
+
+
+class _Axis:
+    """Which samples along one side of a plane lie in which cell, and where in it."""
+
+    def __init__(self, labels: int, samples: int) -> None:
+        place = (np.arange(samples, dtype=np.float64) + 0.5) * labels / samples + 0.5
+        cell = np.floor(place).astype(np.intp)
+        self._first = np.searchsorted(cell, np.arange(labels + 2))
+        self._fraction = (place - cell).astype(np.float32)
+        self._further = nearest(labels, samples) == cell
+        counts = np.diff(self._first)
+        self._most = int(counts.max())
+        self.seen = counts > 0
+        """``[labels + 1]``: whether a sample lies in a cell."""
+        self.scale = labels / samples
+        """Labels per sample."""
+
+    def samples(self, cell: NDArray[np.intp]) -> tuple[NDArray[np.intp], Floats, NDArray[np.bool_]]:
+        """``[most, N]``: the samples in cells, the last ones repeated; where in them; whether the
+        nearest centre is the further one."""
+        first, last = self._first[cell], self._first[cell + 1] - 1
+        samples = np.minimum(first + np.arange(self._most)[:, None], last)
+        return samples, self._fraction[samples], self._further[samples]
+
+
+def _stroke(cells: Cells, axes: tuple[_Axis, _Axis], every: bool) -> Stroke:
+    rows, down, lower = axes[0].samples(cells.row)
+    columns, across, later = axes[1].samples(cells.column)
+    shares = _shares(cells, down, across, (axes[0].scale, axes[1].scale))
+    if every:
+        changed = np.arange(shares[0].size)
+    else:
+        leads = cells.lead > 0
+        sides = np.where(lower[:, None], leads[1], leads[0])
+        plain = (sides[:, None, 1] & later) | (sides[:, None, 0] & ~later)
+        changed = np.flatnonzero(np.abs(shares[0] - plain) > _VISIBLE)
+    at, cell = np.divmod(changed, len(cells.row))
+    y, x = np.divmod(at, len(columns))
+    return Stroke(
+        rows[y, cell],
+        columns[x, cell],
+        cells.classes[:, cell],
+        [share.ravel()[changed] for share in shares],
+    )
+
+
+def _shares(cells: Cells, down: Floats, across: Floats, scale: tuple[float, float]) -> list[Floats]:
+    """``[h, w, N]`` for each candidate: how much of every sample it gets; all add up to 1."""
+    if len(cells.classes) == 2:
+        lead = cells.lead
+        rise = (lead[1] - lead[0]).mean(axis=0) * scale[0]
+        run = (lead[:, 1] - lead[:, 0]).mean(axis=0) * scale[1]
+        # One sample is what the lead changes by over one sample, across the border.
+        steep = np.maximum(np.hypot(rise, run), _FLATTEST * min(scale))
+        first = _between(lead / steep + np.float32(0.5), down, across)
+        np.clip(first, 0, 1, out=first)
+        return [first, 1 - first]
+    values = np.stack([_between(scores, down, across) for scores in cells.scores])
+    shares = []
+    for candidate, value in enumerate(values):
+        others = np.delete(values, candidate, axis=0).max(axis=0)
+        shares.append(np.clip((value - others) / min(scale) + 0.5, 0, 1))
+    total = np.sum(shares, axis=0)
+    return [share / total for share in shares]
+
+
+def _between(corners: Floats, down: Floats, across: Floats) -> Floats:
+    """``[2, 2, N]`` at the corners -> ``[h, w, N]`` at ``[h, N]`` and ``[w, N]`` of the way."""
+    sides = corners[0] + down[:, None] * (corners[1] - corners[0])
+    values = (sides[:, 1] - sides[:, 0])[:, None] * across
+    values += sides[:, None, 0]
+    return np.asarray(values)
