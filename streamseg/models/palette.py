@@ -55,6 +55,15 @@ class Palette:
         return len(self.names)
 
 
+def index_colour(index: int) -> tuple[int, int, int]:
+    """Pascal VOC's colour of an index: bit 3k+c of it is bit 7-k of channel c (VOC devkit)."""
+    channels = [0, 0, 0]
+    for place in range(8):
+        for channel in range(3):
+            channels[channel] |= (index >> (3 * place + channel) & 1) << (7 - place)
+    return channels[0], channels[1], channels[2]
+
+
 CAMVID = Palette(
     names=(
         "sky",

@@ -12,40 +12,16 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from streamseg.models.palette import Palette
+from streamseg.models.classlists import CITYSCAPES
 from train.data.files import NoSplitError, require_folders, some
 from train.data.items import Item, Split
 from train.data.pixels import IndexLabels
 from train.errors import TrainError
 
-# label id, name and colour of the classes in the order of their train ids
-_CLASSES = (
-    (7, "road", (128, 64, 128)),
-    (8, "sidewalk", (244, 35, 232)),
-    (11, "building", (70, 70, 70)),
-    (12, "wall", (102, 102, 156)),
-    (13, "fence", (190, 153, 153)),
-    (17, "pole", (153, 153, 153)),
-    (19, "traffic light", (250, 170, 30)),
-    (20, "traffic sign", (220, 220, 0)),
-    (21, "vegetation", (107, 142, 35)),
-    (22, "terrain", (152, 251, 152)),
-    (23, "sky", (70, 130, 180)),
-    (24, "person", (220, 20, 60)),
-    (25, "rider", (255, 0, 0)),
-    (26, "car", (0, 0, 142)),
-    (27, "truck", (0, 0, 70)),
-    (28, "bus", (0, 60, 100)),
-    (31, "train", (0, 80, 100)),
-    (32, "motorcycle", (0, 0, 230)),
-    (33, "bicycle", (119, 11, 32)),
-)
-CITYSCAPES = Palette(
-    names=tuple(name for _, name, _ in _CLASSES), colours=tuple(colour for *_, colour in _CLASSES)
-)
-"""The 19 classes that are evaluated, in the order of their train ids."""
+_LABEL_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
+"""Of the classes, in the order of their train ids."""
 
-TRAIN_ID = {label_id: index for index, (label_id, _, _) in enumerate(_CLASSES)}
+TRAIN_ID = {label_id: index for index, label_id in enumerate(_LABEL_IDS)}
 """Train id of each label id that has one."""
 
 read_label_ids = IndexLabels(

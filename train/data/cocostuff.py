@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from streamseg.models.palette import Palette
+from streamseg.models.palette import Palette, index_colour
 from train.data.cocostuff_names import REMOVED, TABLE
 from train.data.files import (
     NoSplitError,
@@ -30,12 +30,12 @@ from train.data.files import (
 )
 from train.data.items import Item, Split
 from train.data.matlab import read_matrix
-from train.data.pixels import IndexLabels, voc_colour
+from train.data.pixels import IndexLabels
 
 _IDS = tuple(number for number in TABLE if number not in REMOVED)
 COCO_STUFF = Palette(
     names=tuple(TABLE[number] for number in _IDS),
-    colours=tuple(voc_colour(number) for number in _IDS),
+    colours=tuple(index_colour(number) for number in _IDS),
 )
 """The 171 classes in the order of their ids: 80 things, then 91 stuff."""
 

@@ -14,10 +14,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from streamseg.models.palette import Palette
+from streamseg.models.palette import Palette, index_colour
 from train.data.files import NoSplitError, pair_by_stem, pictures_in, read_list, require_folders
 from train.data.items import Item, Split
-from train.data.pixels import IndexLabels, voc_colour
+from train.data.pixels import IndexLabels
 from train.errors import TrainError
 
 HASH_SPLITS = ("train", "val", "all")
@@ -42,7 +42,7 @@ def read_classes(path: Path) -> Palette:
             colours.append((red, green, blue))
         else:
             names.append(" ".join(words))
-            colours.append(voc_colour(len(names)))
+            colours.append(index_colour(len(names)))
     try:
         return Palette(names=tuple(names), colours=tuple(colours))
     except ValueError as error:

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from streamseg.models.palette import Palette
+from streamseg.models.palette import Palette, index_colour
 from train.data.files import NoSplitError, some
 from train.data.folder import hash_split, read_classes
 from train.data.items import Item, Split
@@ -33,7 +33,7 @@ from train.data.labelme_file import (
     read_json,
     shapes_of,
 )
-from train.data.pixels import IGNORE, read_picture, voc_colour
+from train.data.pixels import IGNORE, read_picture
 from train.errors import TrainError
 
 read_upright_picture = partial(read_picture, upright=True)
@@ -103,7 +103,7 @@ def classes_of(root: Path) -> Palette:
         raise TrainError(f"{root}: no labelled shape in any of its JSON files")
     if len(names) > 254:
         raise TrainError(f"{root}: {len(names)} different labels, at most 254 can be classes")
-    colours = tuple(voc_colour(index) for index in range(len(names) + 1))
+    colours = tuple(index_colour(index) for index in range(len(names) + 1))
     return Palette(names=(BACKGROUND[0], *names), colours=colours)
 
 

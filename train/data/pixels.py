@@ -139,12 +139,3 @@ def _distinct(numbers: NDArray[np.integer]) -> list[int]:
     if numbers.size and numbers.min() >= 0 and numbers.max() < 1 << 16:
         return np.flatnonzero(np.bincount(numbers.ravel())).tolist()
     return [int(number) for number in np.unique(numbers)]
-
-
-def voc_colour(index: int) -> tuple[int, int, int]:
-    """Pascal VOC's colour of an index: bit 3k+c of it is bit 7-k of channel c (VOC devkit)."""
-    channels = [0, 0, 0]
-    for place in range(8):
-        for channel in range(3):
-            channels[channel] |= (index >> (3 * place + channel) & 1) << (7 - place)
-    return channels[0], channels[1], channels[2]

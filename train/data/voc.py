@@ -13,38 +13,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from streamseg.models.palette import Palette
+from streamseg.models.classlists import VOC
 from train.data.files import pair_listed, read_list, require_folders, require_split
 from train.data.items import Item, Split
-from train.data.pixels import IndexLabels, voc_colour
+from train.data.pixels import IndexLabels
 from train.data.sbd import find_sbd, sbd_folder
 from train.errors import TrainError
-
-_NAMES = (
-    "background",
-    "aeroplane",
-    "bicycle",
-    "bird",
-    "boat",
-    "bottle",
-    "bus",
-    "car",
-    "cat",
-    "chair",
-    "cow",
-    "diningtable",
-    "dog",
-    "horse",
-    "motorbike",
-    "person",
-    "pottedplant",
-    "sheep",
-    "sofa",
-    "train",
-    "tvmonitor",
-)
-VOC = Palette(names=_NAMES, colours=tuple(voc_colour(index) for index in range(len(_NAMES))))
-"""Background and the 20 classes, in the devkit's colours."""
 
 read_labels = IndexLabels(
     classes={index: index for index in range(len(VOC))},

@@ -19,14 +19,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from streamseg.models.palette import CAMVID, Palette
-from train.data.cityscapes import CITYSCAPES
+from streamseg.models.classlists import CITYSCAPES, VOC
+from streamseg.models.palette import CAMVID, Palette, index_colour
 from train.data.config import DataConfig
 from train.data.dataset import KEEP_BYTES, SegmentationData
 from train.data.items import Item, Split
 from train.data.opening import training_set, validation_set
-from train.data.pixels import read_picture, voc_colour
-from train.data.voc import VOC
+from train.data.pixels import read_picture
 from train.distil.cache import SoftCache
 from train.distil.crop import crop
 from train.distil.frames import held_out, unlabelled_pictures
@@ -142,7 +141,7 @@ def teacher_palette(config: DistilConfig) -> Palette:
     for known in (CAMVID, CITYSCAPES, VOC):
         if known.names == names:
             return known
-    return Palette(names=names, colours=tuple(voc_colour(index) for index in range(len(names))))
+    return Palette(names=names, colours=tuple(index_colour(index) for index in range(len(names))))
 
 
 def open_distil_splits(

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from streamseg.models.classlists import CITYSCAPES
 from tests.train.data.drawn_layouts import draw_cityscapes, save
 from tests.train.drawn import BUILDING, CAR, ROAD, SKY, VOID, draw_street
-from train.data.cityscapes import CITYSCAPES, find_cityscapes, read_label_ids, read_train_ids
+from train.data.cityscapes import find_cityscapes, read_label_ids, read_train_ids
 from train.data.opening import open_dataset
 from train.data.pixels import IGNORE
 from train.errors import TrainError

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from streamseg.models.palette import index_colour
 from tests.train.data.drawn_layouts import FOLDER_IDS, draw_folder, renumber, save
 from tests.train.drawn import draw_street
 from train.data.folder import hash_split, read_classes
 from train.data.opening import open_dataset
-from train.data.pixels import IGNORE, voc_colour
+from train.data.pixels import IGNORE
 from train.errors import TrainError
 
 
@@ -22,7 +23,7 @@ def test_classes_have_names_and_colours(tmp_path: Path) -> None:
         (128, 128, 128),
         (128, 0, 0),
         (128, 64, 128),
-        voc_colour(4),
+        index_colour(4),
     )
     labels = dataset.read(1)[1]
     assert np.array_equal(labels, renumber(draw_street(1001)[1], FOLDER_IDS))

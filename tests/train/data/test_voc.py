@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
+from streamseg.models.classlists import VOC
+from streamseg.models.palette import index_colour
 from tests.train.data.drawn_layouts import VOC_IDS, draw_voc, draw_voc_aug, draw_voc_sbd, renumber
 from tests.train.drawn import draw_street
 from train.data.opening import open_dataset
-from train.data.pixels import voc_colour
-from train.data.voc import VOC
 from train.errors import TrainError
 
 LISTS = Path("VOCdevkit") / "VOC2012" / "ImageSets" / "Segmentation"
@@ -21,8 +21,8 @@ def test_the_devkits_colours() -> None:
     assert VOC.colours[:5] == ((0, 0, 0), (128, 0, 0), (0, 128, 0), (128, 128, 0), (0, 0, 128))
     assert VOC.colours[VOC.names.index("person")] == (192, 128, 128)
     assert VOC.colours[VOC.names.index("tvmonitor")] == (0, 64, 128)
-    assert voc_colour(255) == (224, 224, 192)
-    assert len({voc_colour(index) for index in range(256)}) == 256
+    assert index_colour(255) == (224, 224, 192)
+    assert len({index_colour(index) for index in range(256)}) == 256
 
 
 @pytest.mark.parametrize("below", ["", "VOCdevkit", "VOCdevkit/VOC2012"])
