@@ -16,6 +16,7 @@ import click
 from streamseg.cli import interrupts
 from streamseg.cli.engines import build_engine, doctor, engines
 from streamseg.cli.image import image
+from streamseg.cli.importmodel import import_model
 from streamseg.cli.interrupts import INTERRUPTED
 from streamseg.cli.options import debug_option, wants_debug
 from streamseg.cli.sample import sample
@@ -72,5 +73,5 @@ def main() -> None:
     os.environ.setdefault("SVT_LOG", "0")  # SVT-AV1 writes lines of its own, on every start too
 
 
-for _command in (video, webcam, image, sample, build_engine, engines, doctor):
+for _command in (video, webcam, image, sample, import_model, build_engine, engines, doctor):
     main.add_command(debug_option(_command))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,8 @@ NOTE_KEY = "streamseg.precision"
 def load_fp32(path: Path) -> onnx.ModelProto:
     """A model file with weights and arithmetic in float32.
 
-    Weights that are stored as float16 behind a Cast become float32 constants.
+    Weights that are stored as float16 behind a Cast become float32 constants, as do nodes that only
+    stand for one.
 
     Raises:
         ModelError: no model file of ours, or one that was converted before.
@@ -39,16 +40,42 @@ def load_fp32(path: Path) -> onnx.ModelProto:
         raise ModelError(
             f"{path}: is in {note['precision']} already; convert the fp32 file it was made from"
         )
+    replace_nodes(model, _without_constants(model))
+    return model
+
+
+def _without_constants(model: onnx.ModelProto) -> list[onnx.NodeProto]:
+    """Nodes that compute: what stands for a constant becomes one.
+
+    Our exporter casts weights from float16; PyTorch's gives one that two layers share to the second
+    through an Identity, and writes others as nodes.
+    """
     weights = initializers(model)
     kept = []
     for node in model.graph.node:
-        if node.op_type == "Cast" and node.input[0] in weights:
-            values = numpy_helper.to_array(weights[node.input[0]]).astype(np.float32)
-            model.graph.initializer.append(numpy_helper.from_array(values, node.output[0]))
-        else:
+        found = _constant_of(node, weights)
+        if found is None:
             kept.append(node)
-    replace_nodes(model, kept)
-    return model
+            continue
+        weights[node.output[0]] = numpy_helper.from_array(found, node.output[0])
+        model.graph.initializer.append(weights[node.output[0]])
+    return kept
+
+
+def _constant_of(
+    node: onnx.NodeProto, weights: Mapping[str, onnx.TensorProto]
+) -> NDArray[Any] | None:
+    """What a node gives if it does not depend on the picture; None if it may."""
+    attributes = {attribute.name: attribute for attribute in node.attribute}
+    if node.op_type == "Constant" and "value" in attributes:
+        return np.asarray(numpy_helper.to_array(attributes["value"].t))
+    if node.op_type not in ("Cast", "Identity") or node.input[0] not in weights:
+        return None
+    values = np.asarray(numpy_helper.to_array(weights[node.input[0]]))
+    if node.op_type == "Identity":
+        return values
+    to_float = attributes["to"].i == onnx.TensorProto.FLOAT
+    return values.astype(np.float32) if to_float else None
 
 
 def cpu_session(model: onnx.ModelProto) -> ort.InferenceSession:
@@ -162,12 +189,24 @@ def only_what_makes(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
     return part
 
 
+def names_read(node: onnx.NodeProto) -> set[str]:
+    """Tensors that a node reads, in the graphs inside it, too."""
+    names = {name for name in node.input if name}
+    for attribute in node.attribute:
+        for graph in [*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs]:
+            for inner in graph.node:
+                names |= names_read(inner)
+            names.update(value.name for value in graph.output)
+    return names
+
+
 def replace_nodes(model: onnx.ModelProto, nodes: Iterable[onnx.NodeProto]) -> None:
     """Give the graph other nodes, and drop the constants that nobody reads any more."""
     nodes = list(nodes)
     del model.graph.node[:]
     model.graph.node.extend(nodes)
-    used = {name for node in nodes for name in node.input}
+    used = {name for node in nodes for name in names_read(node)}
+    used |= {output.name for output in model.graph.output}
     kept = [tensor for tensor in model.graph.initializer if tensor.name in used]
     del model.graph.initializer[:]
     model.graph.initializer.extend(kept)

@@ -46,10 +46,17 @@ _ACTIVATIONS = ("Clip", "Relu")
 def quantisable(model: onnx.ModelProto) -> list[str]:
     """Names of the convolutions to quantise, in the graph's order.
 
-    All but the first `STEM` and the last, which decides the scores.
+    All but the first `STEM` and the last, which decides the scores; in other people's graphs, those
+    with constant weights over pictures' feature maps.
     """
-    convolutions = [node.name for node in model.graph.node if node.op_type == "Conv"]
-    return convolutions[STEM:-1]
+    constants, ranks = initializers(model), float_ranks(model)
+    convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
+    return [
+        node.name
+        for node in convolutions[STEM:-1]
+        if all(name in constants for name in node.input[1:] if name)
+        and ranks.get(node.input[0]) == ranks.get(node.output[0]) == 4
+    ]
 
 
 def quantise(
