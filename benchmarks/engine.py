@@ -38,6 +38,7 @@ from benchmarks.machine import median, print_result
 from streamseg.models.modelfile import find_model, read_header
 from streamseg.run.job import Job
 from streamseg.run.stats import RunClock
+from streamseg.runtime.backends.base import LoadOptions
 from streamseg.runtime.backends.onnxruntime import (
     DISABLED_OPTIMIZERS,
     MAX_WORKERS,
@@ -95,7 +96,11 @@ class TunedEngine(OnnxRuntimeEngine):
     def __init__(self, path: Path, setting: Setting) -> None:
         threads = max(1, cpu_threads() + setting.more_frames)
         workers = 1 if setting.one_frame else min(threads, MAX_WORKERS)
-        super().__init__(path, read_header(path), threads=threads, low_latency=setting.one_frame)
+        super().__init__(
+            path,
+            read_header(path),
+            LoadOptions(threads=threads, low_latency=setting.one_frame),
+        )
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads // workers
         options.inter_op_num_threads = 1

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from benchmarks.machine import median, print_result
 from streamseg.models.modelfile import find_model, read_header
 from streamseg.run.netsize import parse_frame_size
+from streamseg.runtime.backends.base import LoadOptions
 from streamseg.runtime.backends.onnxruntime import OnnxRuntimeEngine
 from streamseg.runtime.choosing.companion import companion_path
 from streamseg.runtime.engine import Engine
@@ -76,7 +77,7 @@ class Contender:
 
 
 def contender(name: str, path: Path) -> Contender:
-    engine = OnnxRuntimeEngine(path, read_header(path), threads=1)
+    engine = OnnxRuntimeEngine(path, read_header(path), LoadOptions(threads=1))
     matrix = ConfusionMatrix(len(engine.spec.model.classes))
     return Contender(name=name, path=path, engine=engine, matrix=matrix)
 

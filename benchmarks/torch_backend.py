@@ -34,7 +34,13 @@ from engines.program import export_program
 from streamseg.models.modelfile import ModelHeader, read_header
 from streamseg.run.netsize import parse_frame_size
 from streamseg.runtime.backends import torch as torch_backend
-from streamseg.runtime.backends.base import BackendUnavailableError, BuildConfig, Precision, Profile
+from streamseg.runtime.backends.base import (
+    BackendUnavailableError,
+    BuildConfig,
+    LoadOptions,
+    Precision,
+    Profile,
+)
 from streamseg.runtime.backends.onnxruntime import OnnxRuntimeEngine
 from streamseg.runtime.building.proof import proof_pictures
 from streamseg.runtime.cpu import cpu_threads
@@ -96,9 +102,8 @@ def compiled(
             print(f"{precision}: {error}")
             continue
         seconds = time.perf_counter() - start
-        engine = stack.enter_context(
-            torch_backend.load(payload, header, model, threads=threads, low_latency=True)
-        )
+        options = LoadOptions(threads=threads, low_latency=True)
+        engine = stack.enter_context(torch_backend.load(payload, header, model, options))
         on_gpu = torch.cuda.is_available()
         kind = "bfloat16" if precision == "fp16" and not on_gpu else precision
         yield Contender(
@@ -116,12 +121,9 @@ def contenders(
     model, program = folder / "m.onnx", folder / "m.pt2"
     export(checkpoint, model, ExportConfig())
     header = export_program(checkpoint, program)
-    reference = stack.enter_context(
-        OnnxRuntimeEngine(model, read_header(model), threads=threads, low_latency=True)
-    )
-    plain = stack.enter_context(
-        torch_backend.load(program.read_bytes(), header, program, threads=threads, low_latency=True)
-    )
+    options = LoadOptions(threads=threads, low_latency=True)
+    reference = stack.enter_context(OnnxRuntimeEngine(model, read_header(model), options))
+    plain = stack.enter_context(torch_backend.load(program.read_bytes(), header, program, options))
     return [
         Contender(
             name="ONNX Runtime fp32, cpu",

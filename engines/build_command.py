@@ -13,7 +13,7 @@ from engines.console import FILE, one_sentence
 from engines.errors import EngineBuildError
 from streamseg.models.modelfile import ModelHeader, builtin_models, find_model, read_header
 from streamseg.models.sizes import SIZE_MULTIPLE
-from streamseg.runtime.backends.base import BuildConfig, Precision, Profile
+from streamseg.runtime.backends.base import BuildConfig, LoadOptions, Precision, Profile
 from streamseg.runtime.cache.enginefile import EngineHeader
 from streamseg.runtime.cache.enginekey import EngineKey, file_sha256
 from streamseg.version import __version__
@@ -107,7 +107,7 @@ def build(
         payload = build_plan(compiler, checkpoint, header, config, label_stride=label_stride)
         seconds = time.perf_counter() - start
         # The runtime itself must take the plan before it is kept under a key that promises that.
-        with tensorrt.load(payload, header, model):
+        with tensorrt.load(payload, header, model, LoadOptions()):
             pass
         kept = cache.store(engine_header(key, header.name, payload, seconds), payload)
     return kept if output is None else copy_engine(kept, output)

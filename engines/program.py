@@ -27,8 +27,8 @@ from engines.graph import DeployedNetwork
 from streamseg.models.modelfile import HEADER_KEY, ModelHeader
 from streamseg.models.sizes import SIZE_MULTIPLE
 from streamseg.runtime.backends import torch as torch_backend
+from streamseg.runtime.backends.base import LoadOptions
 from streamseg.runtime.backends.torch_program import read_program_header
-from streamseg.runtime.cpu import cpu_threads
 from streamseg.runtime.engine import Engine
 from train.checkpoint import load_checkpoint
 from train.data.opening import open_dataset
@@ -127,9 +127,8 @@ def open_program(path: Path, *, threads: int | None = None) -> Engine:
         EngineError: torch cannot load it.
     """
     header = read_program_header(path)
-    return torch_backend.load(
-        path.read_bytes(), header, path, threads=threads or cpu_threads(), low_latency=True
-    )
+    options = LoadOptions(threads=threads, low_latency=True)
+    return torch_backend.load(path.read_bytes(), header, path, options)
 
 
 def _write(program: ExportedProgram, header: ModelHeader, path: Path) -> None:

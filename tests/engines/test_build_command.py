@@ -15,7 +15,7 @@ from engines.build_command import model_of, profile_of
 from streamseg.errors import EngineError
 from streamseg.models.modelfile import ModelHeader, find_model, read_header
 from streamseg.runtime.backends import tensorrt
-from streamseg.runtime.backends.base import BuildConfig, Profile
+from streamseg.runtime.backends.base import BuildConfig, LoadOptions, Profile
 from streamseg.runtime.backends.names import Machine
 from streamseg.runtime.cache.enginekey import file_sha256
 from streamseg.runtime.cache.folder import EngineCache
@@ -62,7 +62,7 @@ def builds(monkeypatch: pytest.MonkeyPatch) -> list[BuildConfig]:
         done.append(config)
         return PLAN
 
-    def load(payload: bytes, header: ModelHeader, path: Path) -> FakeEngine:
+    def load(payload: bytes, header: ModelHeader, path: Path, _: LoadOptions) -> FakeEngine:
         if payload != PLAN:
             raise EngineError(f"{path}: TensorRT cannot load this plan")
         return FakeEngine()

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from streamseg.errors import DeviceMemoryError, EngineError
 from streamseg.models.modelfile import ModelHeader
-from streamseg.runtime.backends.base import BuildConfig, BuildProgress
+from streamseg.runtime.backends.base import BuildConfig, BuildProgress, LoadOptions
 from streamseg.runtime.engine import EngineSpec, check_frames
 from tests.streamseg.engines_kit import HERE
 from tests.streamseg.fakes import FakeEngine
@@ -89,11 +89,9 @@ def load(
     payload: bytes,
     header: ModelHeader,
     path: Path,
-    *,
-    batch: int | None = None,
-    threads: int | None = None,
-    low_latency: bool = False,
+    options: LoadOptions,
 ) -> ToyEngine:
+    batch = options.batch
     behaviour.loads.append(batch)
     values = json.loads(payload.removeprefix(b"fake plan "))
     if values["environment"] != environment():

@@ -14,6 +14,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from streamseg.errors import EngineError
 from streamseg.models.modelfile import ModelHeader
+from streamseg.runtime.cpu import cpu_threads
 from streamseg.runtime.engine import Engine
 
 Precision: TypeAlias = Literal["fp32", "fp16", "int8"]
@@ -70,6 +71,25 @@ class BuildConfig:
     version_compat: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadOptions:
+    """How an engine is to be run."""
+
+    batch: int | None = None
+    """Frames a call of `infer` should be given; None: 1 on a CPU (more only add latency there), on
+    a GPU what the engine was built for."""
+    threads: int | None = None
+    """CPU threads to compute with; None: what this process may use. Nothing to a GPU."""
+    low_latency: bool = False
+    """One call at a time, with all there is on one frame: it is done sooner, fewer are done a
+    second."""
+
+    @property
+    def cpu_threads(self) -> int:
+        """`threads`, or as many as this process may use."""
+        return self.threads or cpu_threads()
+
+
 class BuildingBackend(Protocol):
     """The members of a backend module that builds engines (``tensorrt``, ``torch``)."""
 
@@ -92,16 +112,7 @@ class BuildingBackend(Protocol):
         """
         ...
 
-    def load(
-        self,
-        payload: bytes,
-        header: ModelHeader,
-        path: Path,
-        *,
-        batch: int | None = None,
-        threads: int | None = None,
-        low_latency: bool = False,
-    ) -> Engine:
+    def load(self, payload: bytes, header: ModelHeader, path: Path, options: LoadOptions) -> Engine:
         """Make a built engine ready to run. `path` names it in messages.
 
         Raises:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from streamseg.closing import ClosedAtExit
 from streamseg.errors import EngineError, ModelError
 from streamseg.models.modelfile import ModelHeader
-from streamseg.runtime.backends.base import BuildConfig, BuildProgress
-from streamseg.runtime.cpu import cpu_name, cpu_threads
+from streamseg.runtime.backends.base import BuildConfig, BuildProgress, LoadOptions
+from streamseg.runtime.cpu import cpu_name
 from streamseg.runtime.engine import EngineSpec, check_frames, check_labels
 
 MAX_WORKERS = 16
@@ -35,9 +35,7 @@ class OnnxRuntimeEngine(ClosedAtExit):
     Args:
         path: the model file.
         header: its header.
-        threads: CPU threads to compute with.
-        batch: frames per call (default 1: on a CPU a larger batch only adds latency).
-        low_latency: all threads on one frame: it is done sooner, fewer are done a second.
+        options: how it is to be run.
         graph: the model file's bytes, if they are not to be read from `path`.
 
     Raises:
@@ -48,29 +46,28 @@ class OnnxRuntimeEngine(ClosedAtExit):
         self,
         path: Path,
         header: ModelHeader,
+        options: LoadOptions,
         *,
-        threads: int,
-        batch: int | None = None,
-        low_latency: bool = False,
         graph: bytes | None = None,
     ) -> None:
-        workers = 1 if low_latency else min(threads, MAX_WORKERS)
+        threads = options.cpu_threads
+        workers = 1 if options.low_latency else min(threads, MAX_WORKERS)
         self._path = path
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads // workers
-        options.inter_op_num_threads = 1
+        settings = ort.SessionOptions()
+        settings.intra_op_num_threads = threads // workers
+        settings.inter_op_num_threads = 1
         # Decoder, compositor and encoder need the cores between two inferences: a pool that spins
         # while it waits would take them.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
         # Not set: session.x64quantprecision. It keeps int8 products from saturating at 16 bits, at
         # 1.8 times the time with VNNI and 1.4 without; weights that cannot saturate are free, see
         # streamseg.runtime.precision.int8.
         # Nothing: each failure is an exception, too, and its text stands in our sentence.
-        options.log_severity_level = 4
+        settings.log_severity_level = 4
         try:
             self._session: ort.InferenceSession | None = ort.InferenceSession(
                 graph or str(path),
-                options,
+                settings,
                 providers=["CPUExecutionProvider"],
                 disabled_optimizers=DISABLED_OPTIMIZERS,
             )
@@ -90,7 +87,7 @@ class OnnxRuntimeEngine(ClosedAtExit):
             backend=f"ONNX Runtime {ort.__version__}, CPU",
             model=header,
             path=path,
-            batch=header.fixed_batch or batch or 1,
+            batch=header.fixed_batch or options.batch or 1,
             workers=workers,
             threads=threads,
         )
@@ -144,29 +141,16 @@ def build(
     """
     progress("loading", 0, 1)
     graph = model.read_bytes()
-    OnnxRuntimeEngine(model, header, threads=1, graph=graph).close()
+    OnnxRuntimeEngine(model, header, LoadOptions(threads=1), graph=graph).close()
     progress("loading", 1, 1)
     return graph
 
 
 def load(
-    payload: bytes,
-    header: ModelHeader,
-    path: Path,
-    *,
-    batch: int | None = None,
-    threads: int | None = None,
-    low_latency: bool = False,
+    payload: bytes, header: ModelHeader, path: Path, options: LoadOptions
 ) -> OnnxRuntimeEngine:
     """See `streamseg.runtime.backends.base.BuildingBackend.load`."""
-    return OnnxRuntimeEngine(
-        path,
-        header,
-        threads=threads or cpu_threads(),
-        batch=batch,
-        low_latency=low_latency,
-        graph=payload,
-    )
+    return OnnxRuntimeEngine(path, header, options, graph=payload)
 
 
 def _first_line(error: Exception) -> str:

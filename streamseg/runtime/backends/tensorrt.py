@@ -24,7 +24,12 @@ from numpy.typing import NDArray
 from streamseg.closing import ClosedAtExit
 from streamseg.errors import EngineError
 from streamseg.models.modelfile import ModelHeader
-from streamseg.runtime.backends.base import BackendUnavailableError, BuildConfig, BuildProgress
+from streamseg.runtime.backends.base import (
+    BackendUnavailableError,
+    BuildConfig,
+    BuildProgress,
+    LoadOptions,
+)
 from streamseg.runtime.backends.names import TENSORRT_INSTALL
 from streamseg.runtime.backends.trt_seam import Device, DeviceInfo, Plan, TensorInfo
 from streamseg.runtime.backends.trt_slot import FRAMES, LABELS, Slot
@@ -72,25 +77,16 @@ def build(
     return trt_build.build(api.build_plan, model, config, progress)
 
 
-def load(
-    payload: bytes,
-    header: ModelHeader,
-    path: Path,
-    *,
-    batch: int | None = None,
-    threads: int | None = None,
-    low_latency: bool = False,
-) -> TensorRTEngine:
-    """See `BuildingBackend.load`. The GPU computes: `threads` changes nothing."""
+def load(payload: bytes, header: ModelHeader, path: Path, options: LoadOptions) -> TensorRTEngine:
+    """See `BuildingBackend.load`. The GPU computes: `options.threads` changes nothing."""
     api, device = _load_modules()
     return TensorRTEngine(
         api.LoadedPlan(payload, str(path)),
         device,
         header,
         path,
+        options,
         name=f"TensorRT {api.version()}",
-        batch=batch,
-        low_latency=low_latency,
     )
 
 
@@ -110,9 +106,8 @@ class TensorRTEngine(ClosedAtExit):
         device: the GPU it was loaded on.
         header: the model's.
         path: names it in messages.
+        options: how it is to be run; low latency is one frame at a time, in one slot.
         name: the backend's name and version, for people.
-        batch: frames an `infer` call should be given; None takes what the plan was tuned for.
-        low_latency: one frame at a time, one thread.
 
     Raises:
         DeviceMemoryError: no room for two batches.
@@ -125,10 +120,9 @@ class TensorRTEngine(ClosedAtExit):
         device: Device,
         header: ModelHeader,
         path: Path,
+        options: LoadOptions,
         *,
         name: str,
-        batch: int | None = None,
-        low_latency: bool = False,
     ) -> None:
         _check_tensors(plan.tensors, path)
         self._path = path
@@ -136,14 +130,14 @@ class TensorRTEngine(ClosedAtExit):
         low, best, high = (
             shape[0] for shape in (self._range.low, self._range.best, self._range.high)
         )
-        wanted = batch or (1 if low_latency else best)
+        wanted = options.batch or (1 if options.low_latency else best)
         self.spec = EngineSpec(
             backend=f"{name}, {device.info().name}",
             model=header,
             path=path,
             batch=min(max(wanted, low), high),
-            workers=1 if low_latency else SLOTS,
-            threads=1 if low_latency else SLOTS,
+            workers=1 if options.low_latency else SLOTS,
+            threads=1 if options.low_latency else SLOTS,
         )
         self._changed = threading.Condition()
         self._slots: list[Slot] = []

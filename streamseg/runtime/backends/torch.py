@@ -29,14 +29,19 @@ from numpy.typing import NDArray
 from streamseg.closing import ClosedAtExit
 from streamseg.errors import DeviceMemoryError, EngineError
 from streamseg.models.modelfile import ModelHeader
-from streamseg.runtime.backends.base import BackendUnavailableError, BuildConfig, BuildProgress
+from streamseg.runtime.backends.base import (
+    BackendUnavailableError,
+    BuildConfig,
+    BuildProgress,
+    LoadOptions,
+)
 from streamseg.runtime.backends.torch_program import (
     BUILD_KEY,
     PROGRAM_SUFFIX,
     archive_member,
     quiet,
 )
-from streamseg.runtime.cpu import cpu_features, cpu_name, cpu_threads
+from streamseg.runtime.cpu import cpu_features, cpu_name
 from streamseg.runtime.engine import EngineSpec, check_frames
 
 if TYPE_CHECKING:
@@ -84,24 +89,9 @@ def build(
     return torch_build.build(model, header, config, progress=progress)
 
 
-def load(
-    payload: bytes,
-    header: ModelHeader,
-    path: Path,
-    *,
-    batch: int | None = None,
-    threads: int | None = None,
-    low_latency: bool = False,
-) -> TorchEngine:
+def load(payload: bytes, header: ModelHeader, path: Path, options: LoadOptions) -> TorchEngine:
     """See `BuildingBackend.load`; `payload` may also be a program as it was exported."""
-    return TorchEngine(
-        payload,
-        header,
-        path,
-        batch=batch,
-        threads=threads or cpu_threads(),
-        low_latency=low_latency,
-    )
+    return TorchEngine(payload, header, path, options)
 
 
 def import_torch() -> ModuleType:
@@ -127,7 +117,7 @@ def import_torch() -> ModuleType:
 class TorchEngine(ClosedAtExit):
     """A compiled package or a program, on the GPU if it was built for one, else on the CPU.
 
-    CPU: as many calls at a time as there are threads, one thread each (`low_latency`: one call on
+    CPU: as many calls at a time as there are threads, one thread each (for low latency: one call on
     all threads). Torch's number of threads is set for the calling thread. GPU: two lanes, each
     with its stream and pinned buffers, so that copies of one overlap the computation of the other.
 
@@ -135,10 +125,7 @@ class TorchEngine(ClosedAtExit):
         payload: what `build` made, or the bytes of a program.
         header: the model's.
         path: names it in messages.
-        batch: frames an `infer` call should be given; None: 1 on the CPU, on a GPU what it was
-            built for.
-        threads: CPU threads to compute with.
-        low_latency: one call at a time.
+        options: how it is to be run.
 
     Raises:
         BackendUnavailableError: torch, or the GPU it was built for, is missing.
@@ -150,10 +137,7 @@ class TorchEngine(ClosedAtExit):
         payload: bytes,
         header: ModelHeader,
         path: Path,
-        *,
-        batch: int | None = None,
-        threads: int,
-        low_latency: bool = False,
+        options: LoadOptions,
     ) -> None:
         torch = import_torch()
         self._path = path
@@ -163,6 +147,7 @@ class TorchEngine(ClosedAtExit):
             raise BackendUnavailableError(
                 f"{path}: built for a GPU, and torch finds none here; run 'streamseg doctor'"
             )
+        batch, threads, low_latency = options.batch, options.cpu_threads, options.low_latency
         workers = 1 if low_latency else CUDA_LANES if on_gpu else min(threads, MAX_WORKERS)
         with _translated(path, "cannot be loaded"):
             network = _open(torch, payload, compiled, workers)

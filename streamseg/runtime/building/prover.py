@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from streamseg.runtime.backends.base import LoadOptions
 from streamseg.runtime.backends.names import TITLES, find_backend
 from streamseg.runtime.building.gate import Gate, GateError
 from streamseg.runtime.building.labelled import labelled_pairs, labelled_title, read_labelled
@@ -27,7 +28,6 @@ from streamseg.runtime.building.proof import (
 from streamseg.runtime.building.request import BuildRequest, Watcher
 from streamseg.runtime.building.timing import Runner, Speed, time_engines
 from streamseg.runtime.cache.enginekey import EngineKey
-from streamseg.runtime.cpu import cpu_threads
 from streamseg.runtime.engine import Engine
 
 _TIMED = 16
@@ -91,18 +91,16 @@ class Prover:
             GateError: it is not good enough.
             EngineError, ModelError, SourceError: an engine or a picture failed.
         """
-        threads = request.threads or cpu_threads()
+        options = LoadOptions(threads=request.threads)
         name = f"{TITLES[request.backend]} {request.config.precision}"
         with ExitStack() as stack:
             from streamseg.runtime.backends.onnxruntime import OnnxRuntimeEngine
 
             engine = stack.enter_context(
-                find_backend(request.backend).load(
-                    payload, request.header, request.model, threads=threads
-                )
+                find_backend(request.backend).load(payload, request.header, request.model, options)
             )
             reference = stack.enter_context(
-                OnnxRuntimeEngine(request.model, request.header, threads=threads)
+                OnnxRuntimeEngine(request.model, request.header, options)
             )
             agreement = self._compare(engine, reference, pictures, request)
             runners = [

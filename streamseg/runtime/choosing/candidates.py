@@ -9,7 +9,7 @@ from pathlib import Path
 
 from streamseg.errors import UsageError
 from streamseg.models.modelfile import ModelHeader
-from streamseg.runtime.backends.base import Precision
+from streamseg.runtime.backends.base import LoadOptions, Precision
 from streamseg.runtime.backends.names import BACKENDS, TITLES, Machine
 from streamseg.runtime.building.request import program_path
 from streamseg.runtime.cache.enginefile import EngineHeader
@@ -33,6 +33,11 @@ class Wanted:
     low_latency: bool = False
     build: bool = True
     """Whether engines may be built now."""
+
+    @property
+    def load_options(self) -> LoadOptions:
+        """How the chosen engine is to be run."""
+        return LoadOptions(batch=self.batch, threads=self.threads, low_latency=self.low_latency)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

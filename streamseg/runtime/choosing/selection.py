@@ -40,7 +40,6 @@ from streamseg.runtime.choosing.candidates import (
 )
 from streamseg.runtime.choosing.companion import find_companion, speedup_here
 from streamseg.runtime.choosing.smallerbatch import SmallerBatches
-from streamseg.runtime.cpu import cpu_threads
 from streamseg.runtime.engine import Engine
 
 
@@ -138,14 +137,7 @@ class Selector:
     def _session(self, path: Path, header: ModelHeader) -> Engine:
         from streamseg.runtime.backends.onnxruntime import OnnxRuntimeEngine
 
-        wanted = self.wanted
-        return OnnxRuntimeEngine(
-            path,
-            header,
-            threads=wanted.threads or cpu_threads(),
-            batch=wanted.batch,
-            low_latency=wanted.low_latency,
-        )
+        return OnnxRuntimeEngine(path, header, self.wanted.load_options)
 
     def incumbent(self, key: EngineKey) -> tuple[str, Engine] | None:
         """The engine that one of this key would replace, with its name; None for ONNX Runtime.
@@ -373,14 +365,8 @@ class Selector:
         wanted, backend = self.wanted, find_backend(header.key.backend)
 
         def load(batch: int | None) -> Engine:
-            return backend.load(
-                payload,
-                wanted.header,
-                candidate.path,
-                batch=batch,
-                threads=wanted.threads,
-                low_latency=wanted.low_latency,
-            )
+            options = replace(wanted.load_options, batch=batch)
+            return backend.load(payload, wanted.header, candidate.path, options)
 
         engine = SmallerBatches(
             load,

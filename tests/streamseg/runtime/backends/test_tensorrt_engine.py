@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from streamseg.errors import DeviceMemoryError, EngineError
+from streamseg.runtime.backends.base import LoadOptions
 from streamseg.runtime.backends.tensorrt import TensorRTEngine
 from streamseg.runtime.backends.trt_seam import TensorInfo
 from streamseg.runtime.choosing.smallerbatch import SmallerBatches
@@ -32,15 +33,20 @@ def expected(frames_NHWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return labels
 
 
-def open_on(gpu: FakeGpu, plan: FakePlan | None = None, **options: bool | int) -> TensorRTEngine:
+def open_on(
+    gpu: FakeGpu,
+    plan: FakePlan | None = None,
+    *,
+    batch: int | None = None,
+    low_latency: bool = False,
+) -> TensorRTEngine:
     return TensorRTEngine(
         plan or FakePlan(gpu),
         gpu,
         toy_header(),
         Path("street.engine"),
+        LoadOptions(batch=batch, low_latency=low_latency),
         name="TensorRT 10.12",
-        batch=options.get("batch"),
-        low_latency=bool(options.get("low_latency")),
     )
 
 
@@ -230,7 +236,7 @@ def test_out_of_memory_takes_smaller_batches_and_says_so() -> None:
     gpu = FakeGpu(memory=2 * 2 * FRAME * 14)
     plan, said = FakePlan(gpu), list[str]()
     engine = SmallerBatches(
-        lambda batch: open_on(gpu, plan, **({} if batch is None else {"batch": batch})),
+        lambda batch: open_on(gpu, plan, batch=batch),
         largest=4,
         notice=said.append,
     )

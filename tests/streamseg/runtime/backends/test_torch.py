@@ -17,7 +17,12 @@ from streamseg.errors import EngineError, ModelError
 from streamseg.models.modelfile import ModelHeader
 from streamseg.runtime.backends import torch as torch_backend
 from streamseg.runtime.backends import torch_build
-from streamseg.runtime.backends.base import BackendUnavailableError, BuildConfig, Profile
+from streamseg.runtime.backends.base import (
+    BackendUnavailableError,
+    BuildConfig,
+    LoadOptions,
+    Profile,
+)
 from streamseg.runtime.backends.torch import TorchEngine, load
 from streamseg.runtime.backends.torch_program import read_program_header
 from tests.streamseg.fakes import toy_header
@@ -73,7 +78,7 @@ def test_a_package_says_what_the_network_says(
 ) -> None:
     given = frames(*shape)
     given.flags.writeable = False
-    with load(package, toy_header(), model, threads=1) as engine:
+    with load(package, toy_header(), model, LoadOptions(threads=1)) as engine:
         labels = engine.infer(given)
         assert engine.spec.backend == f"PyTorch {torch.__version__}, CPU"
         assert (engine.spec.batch, engine.spec.workers, engine.spec.threads) == (1, 1, 1)
@@ -86,7 +91,7 @@ def test_a_package_says_what_the_network_says(
 @needs_compiler
 def test_a_size_it_was_not_compiled_for_never_reaches_it(package: bytes, model: Path) -> None:
     with (
-        load(package, toy_header(), model, threads=1) as engine,
+        load(package, toy_header(), model, LoadOptions(threads=1)) as engine,
         pytest.raises(EngineError, match=r"takes 64x32 to 96x64, not 128x64; build one for"),
     ):
         engine.infer(frames(1, 64, 128))
@@ -96,7 +101,7 @@ def test_a_size_it_was_not_compiled_for_never_reaches_it(package: bytes, model: 
 def test_many_threads_get_their_own_answers(package: bytes, model: Path) -> None:
     given = [frames(n) for n in (1, 2, 3, 1, 2, 3)]
     found: list[NDArray[np.uint8] | None] = [None] * len(given)
-    with load(package, toy_header(), model, threads=2) as engine:
+    with load(package, toy_header(), model, LoadOptions(threads=2)) as engine:
         assert engine.spec.workers == 2
 
         def work(index: int) -> None:
@@ -115,7 +120,9 @@ def test_many_threads_get_their_own_answers(package: bytes, model: Path) -> None
 
 @needs_compiler
 def test_a_low_latency_engine_takes_one_call_at_a_time(package: bytes, model: Path) -> None:
-    with load(package, toy_header(), model, threads=4, batch=9, low_latency=True) as engine:
+    with load(
+        package, toy_header(), model, LoadOptions(threads=4, batch=9, low_latency=True)
+    ) as engine:
         assert (engine.spec.workers, engine.spec.threads) == (1, 4)
         assert engine.spec.batch == 3, "no more than it was built for"
 
@@ -133,13 +140,13 @@ def test_a_package_for_a_gpu_says_that_there_is_none(
     )
     monkeypatch.setattr(torch_backend, "_contents", lambda *_: (True, built | {"device": "cuda"}))
     with pytest.raises(BackendUnavailableError, match="built for a GPU, and torch finds none"):
-        load(package, toy_header(), model)
+        load(package, toy_header(), model, LoadOptions())
 
 
 def test_a_program_runs_as_it_is(model: Path) -> None:
     program = model.with_suffix(".pt2")
     assert read_program_header(program) == toy_header()
-    with load(program.read_bytes(), toy_header(), program, threads=1) as engine:
+    with load(program.read_bytes(), toy_header(), program, LoadOptions(threads=1)) as engine:
         assert engine.spec.backend.endswith("CPU, not compiled")
         assert np.array_equal(engine.infer(frames(2)), expected(frames(2)))
         with pytest.raises(ValueError, match="multiples of 32"):
@@ -251,14 +258,14 @@ def test_precisions_that_the_device_has_not(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("payload", [b"", b"PK\x03\x04 no archive", b"a plan of somebody else"])
 def test_a_foreign_payload_is_one_sentence(payload: bytes, tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="not an engine that streamseg built with torch"):
-        TorchEngine(payload, toy_header(), tmp_path / "x.engine", threads=1)
+        TorchEngine(payload, toy_header(), tmp_path / "x.engine", LoadOptions(threads=1))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_on_a_gpu_fp16_agrees(model: Path) -> None:
     config = BuildConfig(precision="fp16", profile=PROFILE)
     payload = torch_backend.build(model, toy_header(), config, progress=lambda *_: None)
-    with load(payload, toy_header(), model) as engine:
+    with load(payload, toy_header(), model, LoadOptions()) as engine:
         assert engine.spec.workers == 2
         for shape in ((1, 64, 64), (3, 32, 96), (5, 64, 96)):
             labels = engine.infer(frames(*shape))

@@ -11,6 +11,7 @@ import pytest
 from onnx import TensorProto, numpy_helper
 
 from streamseg.models.modelfile import read_header
+from streamseg.runtime.backends.base import LoadOptions
 from streamseg.runtime.backends.onnxruntime import OnnxRuntimeEngine
 from streamseg.runtime.precision.convert import convert
 from streamseg.runtime.precision.graph import load_fp32
@@ -148,7 +149,7 @@ def test_what_is_left_out_is_computed_in_fp32(small: Path, tmp_path: Path, schem
     uneven = tmp_path / "uneven.onnx"
     onnx.save(model, str(uneven))
     path = quantised(uneven, tmp_path, scheme, exclude=("node_depthwise",))
-    with OnnxRuntimeEngine(path, read_header(path), threads=1) as engine:
+    with OnnxRuntimeEngine(path, read_header(path), LoadOptions(threads=1)) as engine:
         ours = engine.infer(FRAMES)
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
