@@ -16,6 +16,8 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from streamseg.cli.output import printable
+
 if TYPE_CHECKING:
     from streamseg.run.job import RunProgress
     from streamseg.runtime.building.request import Watcher
@@ -49,7 +51,7 @@ class Bar:
     def notice(self, text: str) -> None:
         """Show a sentence at once, above the bar."""
         if not self.quiet:
-            self._console.print(text, highlight=False, soft_wrap=True, markup=False)
+            self._console.print(printable(text), highlight=False, soft_wrap=True, markup=False)
 
     def _line_is_due(self, every_seconds: float) -> bool:
         """Whether it is time for a plain line, where no bar is shown."""

@@ -19,6 +19,7 @@ from streamseg.cli.image import image
 from streamseg.cli.importmodel import import_model
 from streamseg.cli.interrupts import INTERRUPTED
 from streamseg.cli.options import debug_option, wants_debug
+from streamseg.cli.output import say
 from streamseg.cli.sample import sample
 from streamseg.cli.video import video
 from streamseg.cli.webcam import webcam
@@ -43,23 +44,22 @@ class _Group(click.Group):
         except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
             raise
         except KeyboardInterrupt:
-            click.echo("interrupted: nothing was written", err=True)
+            say("interrupted: nothing was written")
             sys.exit(INTERRUPTED)
         except StreamsegError as error:
             if wants_debug(ctx):
                 raise
-            click.echo(f"error: {error}", err=True)
+            say(f"error: {error}")
             sys.exit(error.exit_code)
         except MemoryError:
-            click.echo("error: out of memory; try a smaller --size or --batch", err=True)
+            say("error: out of memory; try a smaller --size or --batch")
             sys.exit(1)
         except Exception as error:
             if wants_debug(ctx):
                 raise
-            click.echo(
+            say(
                 f"error: {type(error).__name__}: {error} (this is a bug of streamseg; "
-                "run again with --debug and report what it prints)",
-                err=True,
+                "run again with --debug and report what it prints)"
             )
             sys.exit(1)
 

@@ -1,4 +1,4 @@
-"""What goes to standard output or into a file of statistics: text and JSON."""
+"""What goes to standard output, standard error or into a file of statistics: text and JSON."""
 
 from __future__ import annotations
 
@@ -8,7 +8,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import click
+
 from streamseg.errors import OutputError, UsageError
+
+
+def printable(text: str) -> str:
+    """Text that a terminal only shows: the name of a file may hold escapes that would act there."""
+    return "".join(
+        char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text
+    )
+
+
+def say(text: str) -> None:
+    """One line for people, on standard error."""
+    click.echo(printable(text), err=True)
 
 
 def print_text(text: str) -> None:

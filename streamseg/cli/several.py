@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
 from rich.console import Console
 from rich.table import Table
 
 from streamseg.cli.interrupts import INTERRUPTED
-from streamseg.cli.output import print_text, write_json
+from streamseg.cli.output import print_text, say, write_json
 from streamseg.errors import OutputError, StreamsegError, UsageError
 from streamseg.video.formats import SUFFIXES
 
@@ -125,7 +124,7 @@ def report_all(results: Sequence[Result], json_target: str | None, *, quiet: boo
     if not quiet and json_target != "-":
         print_table(results)
     if any(result.state in ("stopped", "not begun") for result in results):
-        click.echo(f"stopped: {sum(r.state == 'done' for r in results)} files are done", err=True)
+        say(f"stopped: {sum(r.state == 'done' for r in results)} files are done")
         return INTERRUPTED
     return 1 if failed else 0
 

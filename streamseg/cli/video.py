@@ -83,15 +83,15 @@ def video(
 
 def finish(stats: Stats, json_target: str | None, quiet: bool) -> None:
     """Say what there is to say of one run that is done."""
-    from streamseg.cli.output import write_json
+    from streamseg.cli.output import say, write_json
     from streamseg.cli.tables import print_stats
 
     for note in () if quiet else stats.notes:
         click.echo(f"note: {note}", err=True)
     for warning in stats.warnings:
-        click.echo(f"warning: {warning}", err=True)
+        say(f"warning: {warning}")
     if stats.interrupted:
-        click.echo(f"stopped: {stats.output} holds the {stats.frames} frames done so far", err=True)
+        say(f"stopped: {stats.output} holds the {stats.frames} frames done so far")
     if json_target is not None:
         write_json(stats.as_dict(), json_target)
     if not quiet and json_target != "-":

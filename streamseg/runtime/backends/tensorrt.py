@@ -33,7 +33,7 @@ from streamseg.runtime.backends.base import (
 from streamseg.runtime.backends.names import TENSORRT_INSTALL
 from streamseg.runtime.backends.trt_seam import Device, DeviceInfo, Plan, TensorInfo
 from streamseg.runtime.backends.trt_slot import FRAMES, LABELS, Slot
-from streamseg.runtime.engine import EngineSpec, check_frames
+from streamseg.runtime.engine import EngineSpec, check_frames, check_labels
 
 SLOTS = 2
 """One computes while the other copies; a third would only wait."""
@@ -174,7 +174,9 @@ class TensorRTEngine(ClosedAtExit):
             for start in range(0, len(frames_NHWC), high[0]):
                 part = frames_NHWC[start : start + high[0]]
                 parts.append(slot.run(part, max(len(part), low[0])))
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        labels_NHW = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        check_labels(labels_NHW, frames_NHWC, self.spec.model, self._path)
+        return labels_NHW
 
     def close(self) -> None:
         """Give the GPU's memory back when calls that are under way are done."""

@@ -42,7 +42,7 @@ from streamseg.runtime.backends.torch_program import (
     quiet,
 )
 from streamseg.runtime.cpu import cpu_features, cpu_name
-from streamseg.runtime.engine import EngineSpec, check_frames
+from streamseg.runtime.engine import EngineSpec, check_frames, check_labels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -193,7 +193,9 @@ class TorchEngine(ClosedAtExit):
                 ]
         finally:
             self._lanes.put(lane)
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        labels_NHW = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        check_labels(labels_NHW, frames_NHWC, self.spec.model, self._path)
+        return labels_NHW
 
     def close(self) -> None:
         """Free the network when calls that are under way are done."""

@@ -233,6 +233,7 @@ def test_nobody_needs_standard_output(
     "line",
     [
         "webcam --duration nan",
+        "webcam --duration inf",
         "video in.mp4 s.mp4 --alpha nan",
     ],
 )
@@ -241,6 +242,13 @@ def test_what_is_no_number_is_refused(run: Run, tmp_path: Path, line: str) -> No
     assert result.code == 2
     assert "Invalid value for '--" in result.err
     assert list(tmp_path.glob("s.mp4")) == []
+
+
+def test_escapes_in_a_file_s_name_are_shown_and_do_not_act(run: Run) -> None:
+    result: Ran = run("video", f"{ESCAPE}[31mred\r.mp4", "out.mp4")
+    assert result.code == 2
+    assert r"\x1b[31mred\r.mp4" in result.err
+    assert ESCAPE not in result.err
 
 
 def test_the_version_is_the_package_s(run: Run) -> None:
