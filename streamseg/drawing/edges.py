@@ -26,7 +26,7 @@ _SIGMA = 1.0
 _KEPT = 0.1
 """By how much of 1 a centre's own class leads there at least."""
 _THIN = 0.5
-"""The same where the blur would let it lose, at most: what is thin stays about as wide as it was."""
+"""The same where the blur would let it lose, at most: what is thin stays as wide as it was."""
 _FLATTEST = 0.2
 """Of the usual change of a lead from one centre to the next: where borders cross it is none."""
 _CELLS_AT_ONCE = 1024
