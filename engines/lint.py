@@ -270,6 +270,12 @@ def kernels(graph: Graph) -> Iterator[str]:
             for name in list(node.input)[1:]:
                 if name and name not in graph.constants:
                     yield f"{named(node)}: weights {name} are computed; they must be constants"
+            sized = any(attribute.name == "kernel_shape" for attribute in node.attribute)
+            if not sized and node.input[1] not in graph.weights:
+                yield (
+                    f"{named(node)}: no kernel_shape, and weights behind another node; the parser "
+                    "then does not know the kernel's size"
+                )
 
 
 RULES: tuple[Callable[[Graph], Iterator[str]], ...] = (

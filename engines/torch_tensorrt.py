@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
+import tempfile
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -98,12 +99,16 @@ def compile_program(
         "cache_built_engines": False,
         "reuse_cached_engines": False,
     }
-    if config.timing_cache is not None:
-        options["timing_cache_path"] = str(config.timing_cache)
     try:
-        plan = compiler.dynamo.convert_exported_program_to_serialized_trt_engine(
-            program, arg_inputs=(input_spec(compiler, config.profile),), **options
-        )
+        # So is its file of timings, which NVIDIA's parser reads: one of our own, always.
+        with tempfile.TemporaryDirectory(prefix="streamseg-") as private:
+            timings = config.timing_cache or Path(private) / "timings"
+            plan = compiler.dynamo.convert_exported_program_to_serialized_trt_engine(
+                program,
+                arg_inputs=(input_spec(compiler, config.profile),),
+                timing_cache_path=str(timings),
+                **options,
+            )
     except Exception as error:  # its converters, TensorRT and CUDA raise anything
         raise EngineBuildError(
             f"{source}: Torch-TensorRT {compiler.__version__} cannot compile it "

@@ -16,6 +16,11 @@ StreamsegError              exit code 1
 
 from __future__ import annotations
 
+import re
+
+_OUT_OF_MEMORY = re.compile(r"out ?of ?memory", re.IGNORECASE)
+"""CUDA writes words, TensorRT ``OutOfMemory (Requested size was ...)``."""
+
 
 class StreamsegError(Exception):
     """Base of everything below; catch this one to catch them all."""
@@ -64,5 +69,10 @@ class CacheError(EngineError):
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether a backend failed because the device's memory is full, however it says so."""
     return isinstance(error, DeviceMemoryError) or (
-        isinstance(error, EngineError) and "out of memory" in str(error).lower()
+        isinstance(error, EngineError) and says_out_of_memory(str(error))
     )
+
+
+def says_out_of_memory(text: str) -> bool:
+    """Whether a library's message says so; "an illegal memory access" does not."""
+    return _OUT_OF_MEMORY.search(text) is not None

@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 
 from engines.torch_tensorrt import INSTALL as TORCH_TENSORRT_INSTALL
-from streamseg.runtime.backends.names import TENSORRT_INSTALL
+from streamseg.runtime.backends.names import TENSORRT_CUDA12_INSTALL, TENSORRT_INSTALL
 
 ROOT = Path(__file__).parents[1]
 
@@ -26,8 +26,12 @@ def test_no_text_names_an_extra_of_a_project_that_no_index_has() -> None:
 
 
 def test_the_messages_name_what_the_extras_bring() -> None:
-    quoted = set(re.findall("'([^']+)'", TENSORRT_INSTALL))
-    assert quoted == requirements("tensorrt")
-    assert TENSORRT_INSTALL.endswith(" onnx")
+    for install, extra in (
+        (TENSORRT_INSTALL, "tensorrt"),
+        (TENSORRT_CUDA12_INSTALL, "tensorrt-cu12"),
+    ):
+        quoted = set(re.findall("'([^']+)'", install))
+        assert quoted == requirements(extra) - {"onnx>=1.17"}
+        assert install.endswith(" onnx")
     quoted = set(re.findall("'([^']+)'", TORCH_TENSORRT_INSTALL))
     assert {"cuda-bindings>=13,<14"} < quoted < requirements("torch-tensorrt")

@@ -114,9 +114,15 @@ class RunBar(Bar):
     @property
     def watcher(self) -> Watcher:
         """What is told of engines."""
+        from streamseg.cli.interrupts import forgive
         from streamseg.runtime.building.request import Watcher
 
-        return Watcher(notice=self.notice, progress=self.building)
+        return Watcher(
+            notice=self.notice,
+            progress=self.building,
+            interactive=self.on_terminal and not self.quiet,
+            goes_on=forgive,
+        )
 
 
 class BuildBar(Bar):

@@ -10,12 +10,10 @@ import os
 import platform
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from streamseg.cli.enginetables import counted, megabytes
@@ -23,6 +21,7 @@ from streamseg.errors import CacheError, StreamsegError
 from streamseg.runtime.backends.names import TENSORRT_INSTALL
 from streamseg.runtime.cache.folder import EngineCache
 from streamseg.runtime.cpu import cpu_features, cpu_name, cpu_threads, int8_speedup
+from streamseg.runtime.gpu import nvidia_device_is_there
 
 State: TypeAlias = Literal["ok", "missing", "broken"]
 
@@ -155,7 +154,7 @@ def _coders() -> str:
         found.append(name)
     if not found:
         raise MissingError("none in this FFmpeg: video is coded by the CPU")
-    devices = "an NVIDIA" if _nvidia_devices() else "no NVIDIA"
+    devices = "an NVIDIA" if nvidia_device_is_there() else "no NVIDIA"
     return f"{', '.join(found)} (in FFmpeg; {devices} device here)"
 
 
@@ -168,7 +167,7 @@ def _onnxruntime() -> str:
 def _gpu() -> str:
     program = shutil.which("nvidia-smi")
     if program is None:
-        if _nvidia_devices():
+        if nvidia_device_is_there():
             return "an NVIDIA device is there, nvidia-smi is not"
         raise MissingError("no NVIDIA GPU or driver found")
     query = "--query-gpu=name,driver_version,memory.total,compute_cap"
@@ -189,10 +188,6 @@ def _gpu() -> str:
     if not gpus:
         raise MissingError("nvidia-smi lists no GPU")
     return "; ".join(gpus)
-
-
-def _nvidia_devices() -> bool:
-    return any(Path("/dev").glob("nvidia[0-9]*")) if sys.platform == "linux" else False
 
 
 def _tensorrt() -> str:
@@ -261,6 +256,7 @@ def _will_use() -> str:
     from streamseg.models.modelfile import find_model, read_header
     from streamseg.runtime.backends.names import Machine
     from streamseg.runtime.choosing.candidates import Wanted, find_candidates
+    from streamseg.runtime.choosing.selection import Selector
 
     model = find_model("mbv2")
     header, machine = read_header(model), Machine()
@@ -284,7 +280,9 @@ def _will_use() -> str:
     if find_spec("tensorrt") is not None:
         why_not = machine.why_not("tensorrt")
         if why_not is None:
-            return f"TensorRT {where}: it runs here; the engine is built at the first run"
+            why_not = Selector(wanted, machine=machine).maker.why_not_for_auto()
+        if why_not is None:
+            return f"TensorRT {where}: it runs here; a first run on a terminal builds the engine"
         return f"{fallback} {where}: {why_not}"
     return f"{fallback} {where}: TensorRT is not installed, and no faster engine is built"
 

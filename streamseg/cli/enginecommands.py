@@ -17,6 +17,8 @@ from streamseg.cli.enginetables import (
     megabytes,
     proof_lines,
     proof_table,
+    refusal_dict,
+    refusal_line,
 )
 from streamseg.errors import UsageError
 from streamseg.models.modelfile import ModelHeader, check_batch, find_model, read_header
@@ -73,6 +75,7 @@ def request_from_options(options: Mapping[str, Any], machine: Machine) -> BuildR
             timing_cache=options["timing_cache"],
             hardware_compat=options["hardware_compat"],
             version_compat=options["version_compat"],
+            optimization_level=options["optimization_level"],
         ),
         exclude=_names(options["exclude"]),
         calibration=options["calibration"],
@@ -243,32 +246,35 @@ def _listed(cache: EngineCache) -> list[tuple[CacheEntry, str | None]]:
 
 
 def list_engines(folder: Path | None) -> tuple[str, dict[str, Any]]:
-    """The engines of a folder, and whether they run here.
+    """The engines of a folder, whether they run here, and what is not built here again.
 
     Raises:
         CacheError: the folder cannot be used.
     """
     cache = EngineCache(folder)
-    listed = _listed(cache)
+    listed, refusals = _listed(cache), cache.refusals.entries()
     values = {
         "folder": str(cache.folder),
         "engines": [entry_dict(entry, invalid) for entry, invalid in listed],
+        "refused": [refusal_dict(refusal) for refusal in refusals],
     }
-    if not listed:
+    if not listed and not refusals:
         return f"{cache.folder}: no engines; build one with 'streamseg build-engine'", values
     total = sum(entry.size_bytes for entry, _ in listed)
-    text = f"{engines_table(listed)}\n{cache.folder}: {counted(len(listed))}, {megabytes(total)}"
-    return text, values
+    lines = [engines_table(listed)] if listed else []
+    lines += [refusal_line(refusal) for refusal in refusals]
+    lines.append(f"{cache.folder}: {counted(len(listed))}, {megabytes(total)}")
+    return "\n".join(lines), values
 
 
 def prune_engines(
     folder: Path | None, which: str, older_days: float | None
 ) -> tuple[str, dict[str, Any]]:
-    """Remove engines, and what killed builders left.
+    """Remove engines, notes of builds in vain, and what killed builders left.
 
     Args:
         folder: None is the cache.
-        which: ``invalid`` (not valid on this machine) or ``all``.
+        which: ``invalid`` (not valid on this machine) or ``all``, TensorRT's timings among them.
         older_days: only those built longer ago.
 
     Raises:
@@ -277,19 +283,37 @@ def prune_engines(
     cache = EngineCache(folder)
     before = time.time() - (older_days or 0) * _DAY
     gone = [
-        entry
+        (entry.path, entry.size_bytes)
         for entry, invalid in _listed(cache)
         if (which == "all" or invalid is not None)
         and (older_days is None or entry.modified < before)
     ]
-    for entry in gone:
-        cache.remove(entry.path)
+    engines = len(gone)
+    if cache.check():
+        gone += _notes(cache, which, before if older_days is not None else None)
+    for path, _ in gone:
+        cache.remove(path)
     cache.sweep()
-    freed = sum(entry.size_bytes for entry in gone)
-    text = f"{cache.folder}: {counted(len(gone))} removed, {megabytes(freed)}"
+    freed = sum(size for _, size in gone)
+    text = f"{cache.folder}: {counted(engines)} removed, {megabytes(freed)}"
     values = {
         "folder": str(cache.folder),
-        "removed": [str(entry.path) for entry in gone],
+        "removed": [str(path) for path, _ in gone],
         "removed_bytes": freed,
     }
-    return "\n".join([*(f"removed {entry.path.name}" for entry in gone), text]), values
+    return "\n".join([*(f"removed {path.name}" for path, _ in gone), text]), values
+
+
+def _notes(cache: EngineCache, which: str, before: float | None) -> list[tuple[Path, int]]:
+    """Files beside engines that are to go, with their bytes."""
+    machine = Machine()
+    paths = cache.refusals.unreadable()
+    paths += [
+        refusal.path
+        for refusal in cache.refusals.entries()
+        if which == "all" or invalid_here(refusal.key, machine) is not None
+    ]
+    if which == "all":
+        paths += cache.timing_caches()
+    known = [(path, path.stat()) for path in paths]
+    return [(path, s.st_size) for path, s in known if before is None or s.st_mtime < before]

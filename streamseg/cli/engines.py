@@ -46,6 +46,11 @@ _SOURCE = click.Path(path_type=Path, exists=True)
     show_default=True,
     help="TensorRT: GPUs the engine also runs on, slower.",
 )
+@click.option(
+    "--optimization-level",
+    type=click.IntRange(0, 5),
+    help="TensorRT: 0 builds soonest, 5 searches longest [default: 3].",
+)
 @click.option("--version-compat", is_flag=True, help="TensorRT: also for later minor versions.")
 @click.option(
     "--calibration", type=_SOURCE, help="Folder or video for int8 [default: the sample clip]."
@@ -100,7 +105,7 @@ def build_engine(json_target: str | None, quiet: bool, sensitivity: bool, **opti
     type=click.Choice(["invalid", "all"]),
     is_flag=False,
     flag_value="invalid",
-    help="Remove engines: those that are not valid here (the default), or all.",
+    help="Remove engines and notes of failed builds: those not valid here (the default), or all.",
 )
 @click.option(
     "--older", type=click.FloatRange(min=0), metavar="DAYS", help="With --prune: only older ones."

@@ -10,6 +10,7 @@ from streamseg.runtime.building.proof import Proof
 from streamseg.runtime.building.timing import Speed
 from streamseg.runtime.cache.enginekey import EngineKey
 from streamseg.runtime.cache.folder import CacheEntry
+from streamseg.runtime.cache.refusals import Refusal
 
 _WORST_CLASSES = 3
 
@@ -161,6 +162,27 @@ def engines_table(entries: Sequence[tuple[CacheEntry, str | None]]) -> str:
             )
         )
     return aligned([(*row, why) for row, why in zip(rows, reasons, strict=True)])
+
+
+def refusal_line(refusal: Refusal) -> str:
+    """What is not built again, since when, and why."""
+    key = refusal.key
+    title = f"{TITLES.get(key.backend, key.backend)} {key.config.precision}"
+    return (
+        f"not built again: {title} of {refusal.model}, {sizes_text(key)}, batch "
+        f"{batch_text(key)}, since {refusal.noted_at[:10]}: {refusal.why}"
+    )
+
+
+def refusal_dict(refusal: Refusal) -> dict[str, Any]:
+    """A build in vain for ``--json``."""
+    return {
+        "path": str(refusal.path),
+        "model": refusal.model,
+        "why": refusal.why,
+        "noted_at": refusal.noted_at,
+        **refusal.key.to_dict(),
+    }
 
 
 def _times(proof: Mapping[str, Any]) -> str:

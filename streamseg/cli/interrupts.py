@@ -22,6 +22,24 @@ GRACE_SECONDS = 10.0
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
+class _Count:
+    """Interrupts so far; the handler, the watching thread and `forgive` share it."""
+
+    interrupts = 0
+    last_signal = 0
+
+
+def forgive() -> bool:
+    """Whether what was interrupted only cost time, and the run goes on: then Ctrl-C counts anew.
+
+    A terminal that was closed, or a service manager, wants the end of all of it.
+    """
+    if _Count.last_signal not in (0, int(signal.SIGINT)) or _Count.interrupts > 1:
+        return False
+    _Count.interrupts = 0
+    return True
+
+
 def install() -> None:
     """Handle what ends a process; call it once, from the main thread."""
     terminals = [fd for fd in (1, 2) if _is_terminal(fd)]
@@ -41,6 +59,7 @@ def install() -> None:
 
 
 def _interrupt(number: int, terminals: list[int]) -> None:
+    _Count.last_signal = int(number)
     hangup = getattr(signal, "SIGHUP", None)
     if hangup is not None:
         # A hang-up comes from the kernel and from the shell, and after a service manager's stop:
@@ -70,18 +89,18 @@ def _is_terminal(fd: int) -> bool:
 
 def _watch(ours: socket.socket, theirs: socket.socket, numbers: set[int]) -> None:
     """Count the interrupts as they come; `theirs` is only kept open."""
-    hangup, count = int(getattr(signal, "SIGHUP", 0)), 0
+    hangup = int(getattr(signal, "SIGHUP", 0))
     while True:
         try:
             got = ours.recv(1)
         except TimeoutError:
             end()
-        if not got or got[0] not in numbers or (got[0] == hangup and count):
+        if not got or got[0] not in numbers or (got[0] == hangup and _Count.interrupts):
             continue
-        count += 1
-        if count == 2:
+        _Count.interrupts += 1
+        if _Count.interrupts == 2:
             ours.settimeout(GRACE_SECONDS)
-        elif count > 2:
+        elif _Count.interrupts > 2:
             end()
 
 

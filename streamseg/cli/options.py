@@ -60,7 +60,8 @@ def engine_options(command: F) -> F:
                 type=click.Choice(["auto", "tensorrt", "onnxruntime", "torch"]),
                 default="auto",
                 show_default=True,
-                help="What runs the model; auto takes the fastest that works here.",
+                help="What runs the model; auto takes the fastest that works here. "
+                "The GPU is the first that CUDA_VISIBLE_DEVICES lets through.",
             ),
             click.option(
                 "--precision",

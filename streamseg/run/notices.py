@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from streamseg.run.stats import Stats
 from streamseg.runtime.building.request import Watcher
-from streamseg.runtime.choosing.selection import Chosen
+from streamseg.runtime.choosing.maker import Chosen
 
 
 class Notices:

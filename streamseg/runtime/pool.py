@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from streamseg.closing import ClosedAtExit
 from streamseg.runtime.building.request import Watcher
 from streamseg.runtime.choosing.choice import choose_engine, size_matters
-from streamseg.runtime.choosing.selection import Chosen
+from streamseg.runtime.choosing.maker import Chosen
 from streamseg.runtime.engine import Engine, EngineSpec
 from streamseg.runtime.options import EngineOptions
 

@@ -256,7 +256,7 @@ def test_computed_weights(path: Path) -> None:
     nodes = (
         node("ReduceMean", ["x"], "mean", keepdims=1),
         node("Mul", ["kernel", "mean"], "scaled"),
-        node("Conv", ["x", "scaled"]),
+        node("Conv", ["x", "scaled"], kernel_shape=[1, 1]),
     )
     kernel = np.zeros((4, 8, 1, 1), np.float32)
     (problem,) = lint(write(path, *nodes, weights={"kernel": kernel}))
@@ -264,9 +264,13 @@ def test_computed_weights(path: Path) -> None:
 
 
 def test_weights_stored_as_fp16_are_taken(path: Path) -> None:
-    nodes = node("Cast", ["kernel"], "wide", to=FLOAT), node("Conv", ["x", "wide"])
+    cast = node("Cast", ["kernel"], "wide", to=FLOAT)
     kernel = np.zeros((4, 8, 1, 1), np.float16)
-    assert lint(write(path, *nodes, weights={"kernel": kernel})) == []
+    sized = node("Conv", ["x", "wide"], kernel_shape=[1, 1])
+    assert lint(write(path, cast, sized, weights={"kernel": kernel})) == []
+    bare = node("Conv", ["x", "wide"])
+    (problem,) = lint(write(path, cast, bare, weights={"kernel": kernel}))
+    assert problem.startswith("Conv my_conv: no kernel_shape, and weights behind another node")
 
 
 def test_a_node_budget(path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
+import tempfile
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -120,6 +121,11 @@ def test_one_engine_is_asked_for_with_the_contracts_names(
     assert (given["hardware_compatible"], given["version_compatible"]) == (True, True)
     assert not given["cache_built_engines"], "its cache is a pickle in a folder of everybody's"
     assert not given["reuse_cached_engines"]
+    assert build_plan(compiler, checkpoint, read_header(model_file), BuildConfig(profile=ONE))
+    shared = Path(tempfile.gettempdir()) / "torch_tensorrt_engine_cache"
+    timings = Path(compiler.given["timing_cache_path"])
+    assert shared not in timings.parents, "everybody's, and read by NVIDIA's parser"
+    assert not timings.parent.exists()
     weights = [v.dtype for v in given["program"].state_dict.values() if v.dim() == 4]
     assert set(weights) == {torch.float16}
 

@@ -20,7 +20,8 @@ from streamseg.errors import EngineError, UsageError
 from streamseg.run.job import Job
 from streamseg.run.stats import RunClock
 from streamseg.runtime.building.request import Watcher
-from streamseg.runtime.choosing.selection import Chosen, Selector
+from streamseg.runtime.choosing.maker import Chosen
+from streamseg.runtime.choosing.selection import Selector
 from streamseg.video.encoder import EncoderOptions
 from streamseg.video.orientation import display_matrix
 from streamseg.video.output import OutputPath

@@ -68,7 +68,11 @@ class BuildConfig:
     timing_cache: Path | None = None
     """TensorRT: measured tactics of earlier builds, read and extended (not part of the key)."""
     hardware_compat: Literal["none", "ampere+", "same-cc"] = "none"
+    """TensorRT: on which other GPUs it also runs; see `EngineKey.mismatch`."""
     version_compat: bool = False
+    """TensorRT: also with later minor versions."""
+    optimization_level: int | None = None
+    """TensorRT: 0 (built soonest) to 5 (searched longest); None is its own choice, 3."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

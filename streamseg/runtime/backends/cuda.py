@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from streamseg.errors import DeviceMemoryError, EngineError
 from streamseg.runtime.backends import trt_seam
 from streamseg.runtime.backends.base import BackendUnavailableError
+from streamseg.runtime.backends.names import TENSORRT_CUDA12_INSTALL
 from streamseg.runtime.backends.trt_seam import DeviceInfo
 
 T = TypeVar("T")
@@ -75,6 +76,7 @@ def _no_gpu(code: Code) -> str:
         return (
             f"the NVIDIA driver is too old: it runs CUDA {driver[0]}.{driver[1]}, "
             f"cuda-python needs {needed[0]}.{needed[1]}; install a newer driver"
+            + (f", or {TENSORRT_CUDA12_INSTALL}" if driver[0] == 12 < needed[0] else "")
         )
     return f"the NVIDIA driver does not start ({_words(code)}); see nvidia-smi"
 

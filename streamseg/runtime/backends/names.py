@@ -24,6 +24,9 @@ TENSORRT_INSTALL = "pip install 'tensorrt-cu13>=10.13,<12' 'cuda-bindings>=13,<1
 """What the extras `tensorrt` and `build` bring, by names that a package index knows: an extra can
 only be asked for where this project's files are."""
 
+TENSORRT_CUDA12_INSTALL = "pip install 'tensorrt-cu12>=10.12,<12' 'cuda-bindings>=12.9,<13' onnx"
+"""The same for drivers that run CUDA 12, as the extra `tensorrt-cu12`."""
+
 
 def find_backend(name: str) -> BuildingBackend:
     """The module of a backend.

@@ -37,6 +37,7 @@ from streamseg.runtime.engine import EngineSpec, check_frames, check_labels
 
 SLOTS = 2
 """One computes while the other copies; a third would only wait."""
+AMPERE = (8, 0)
 DRIVER_FILE = Path("/proc/driver/nvidia/version")
 
 
@@ -58,22 +59,31 @@ def environment() -> Mapping[str, str]:
 
 
 def driver_version(info: DeviceInfo, file: Path) -> str:
-    """The driver's release where the system tells it, else the newest CUDA it runs."""
+    """The driver's branch where the system tells it, and the newest CUDA it runs.
+
+    Not its release: security updates change that overnight, and plans do not depend on it.
+    """
     cuda = "CUDA " + ".".join(map(str, info.cuda_of_driver))
     try:
         release = re.search(r"\s(\d+\.\d+(\.\d+)?)\s", file.read_text())
     except OSError:
         return cuda
-    return f"{release[1]} ({cuda})" if release else cuda
+    return f"{release[1].partition('.')[0]} ({cuda})" if release else cuda
 
 
 def build(
     model: Path, header: ModelHeader, config: BuildConfig, *, progress: BuildProgress
 ) -> bytes:
     """See `BuildingBackend.build` and `streamseg.runtime.backends.trt_build.build`."""
-    api, _ = _load_modules()
+    api, device = _load_modules()
     from streamseg.runtime.backends import trt_build
 
+    info = device.info()
+    if config.hardware_compat == "ampere+" and info.compute_capability < AMPERE:
+        raise EngineError(
+            f"{info.name}: has compute capability {'.'.join(map(str, info.compute_capability))}, "
+            "and plans of --hardware-compat ampere+ begin at 8.0; leave the option out"
+        )
     return trt_build.build(api.build_plan, model, config, progress)
 
 
@@ -238,9 +248,15 @@ def _load_modules() -> tuple[ModuleType, Device]:
             f"install it again: {TENSORRT_INSTALL}"
         ) from error
     except AttributeError as error:  # names that older releases do not have
+        way_out = "a Jetson gets a newer one with JetPack 7" if _is_jetson() else TENSORRT_INSTALL
         raise BackendUnavailableError(
-            f"the installed TensorRT is older than 10.12 ({error}); {TENSORRT_INSTALL}"
+            f"the installed TensorRT is older than 10.12 ({error}); {way_out}"
         ) from error
     api.version()
     device: Device = cuda.Device()
     return api, device
+
+
+def _is_jetson() -> bool:
+    """Whether TensorRT is a part of the system, which no package index replaces."""
+    return Path("/etc/nv_tegra_release").exists()

@@ -55,6 +55,8 @@ CUDA_LANES = 2
 """One computes while the other copies."""
 
 Network: TypeAlias = "Callable[[Tensor], Tensor]"
+Lane: TypeAlias = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+"""Runs one call at a time."""
 
 
 def environment() -> Mapping[str, str]:
@@ -65,6 +67,8 @@ def environment() -> Mapping[str, str]:
     """
     torch = import_torch()
     known = {"torch": str(torch.__version__), "platform": f"{sys.platform}-{platform.machine()}"}
+    # On a GPU, too, a part of the package is code for this processor.
+    known |= {"processor": cpu_name(), "instructions": " ".join(cpu_features())}
     if torch.cuda.is_available():
         major, minor = torch.cuda.get_device_capability()
         return known | {
@@ -72,11 +76,7 @@ def environment() -> Mapping[str, str]:
             "gpu": torch.cuda.get_device_name(),
             "compute_capability": f"{major}.{minor}",
         }
-    return known | {
-        "device": "CPU",
-        "processor": cpu_name(),
-        "instructions": " ".join(cpu_features()),
-    }
+    return known | {"device": "CPU"}
 
 
 def build(
@@ -151,11 +151,11 @@ class TorchEngine(ClosedAtExit):
         workers = 1 if low_latency else CUDA_LANES if on_gpu else min(threads, MAX_WORKERS)
         with _translated(path, "cannot be loaded"):
             network = _open(torch, payload, compiled, workers)
-            self._lanes: queue.SimpleQueue[Callable[[NDArray[np.uint8]], NDArray[np.uint8]]]
-            self._lanes = queue.SimpleQueue()
+            self._lanes: queue.SimpleQueue[Lane] = queue.SimpleQueue()
             for _ in range(workers):
-                lane = _GpuLane(network) if on_gpu else _CpuLane(network, threads // workers)
-                self._lanes.put(lane)
+                self._lanes.put(
+                    _GpuLane(network) if on_gpu else _CpuLane(network, threads // workers)
+                )
         self._closed = False
         largest = self._built.get("max_batch", batch or 1)
         best = 1 if low_latency or not on_gpu else self._built.get("opt_batch", 1)
@@ -186,16 +186,39 @@ class TorchEngine(ClosedAtExit):
             # Asked with the lane in hand: `close` may have come while this call waited for it.
             if self._closed:
                 raise EngineError(f"{self._path}: the engine is closed")
-            with _translated(self._path, f"failed on frames {list(frames_NHWC.shape)}"):
-                parts = [
-                    lane(frames_NHWC[start : start + step])
-                    for start in range(0, len(frames_NHWC), step)
-                ]
+            parts = [
+                self._run(lane, frames_NHWC[start : start + step])
+                for start in range(0, len(frames_NHWC), step)
+            ]
         finally:
             self._lanes.put(lane)
         labels_NHW = parts[0] if len(parts) == 1 else np.concatenate(parts)
         check_labels(labels_NHW, frames_NHWC, self.spec.model, self._path)
         return labels_NHW
+
+    def _run(self, lane: Lane, frames_NHWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """One call; a batch that fails where a single frame does not was too large.
+
+        Compiled code says of no failure what it was: its calls give a code, without a word.
+        """
+        what = f"failed on frames {list(frames_NHWC.shape)}"
+        try:
+            with _translated(self._path, what):
+                return lane(frames_NHWC)
+        except DeviceMemoryError:
+            raise
+        except EngineError as error:
+            if self._built.get("device") != "cuda" or len(frames_NHWC) == 1:
+                raise
+            import_torch().cuda.empty_cache()
+            try:
+                lane(frames_NHWC[:1])
+            except Exception:  # not the batch, then: the first error is the one to tell
+                raise error from None
+            raise DeviceMemoryError(
+                f"{self._path}: the GPU is out of memory, as it seems: it {what}, and runs one of "
+                "them; use a smaller --batch or --size"
+            ) from error
 
     def close(self) -> None:
         """Free the network when calls that are under way are done."""
@@ -251,6 +274,8 @@ class _GpuLane:
 
         self._network = network
         self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        # Waiting for the stream would spin on a core that the decoder and the encoder need.
+        self._done = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
         self._buffers: dict[str, Tensor] = {}
 
     def __call__(self, frames_NHWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -262,7 +287,8 @@ class _GpuLane:
             labels = self._network(source.to("cuda", non_blocking=True))
             target = self._pinned("labels", tuple(labels.shape))
             target.copy_(labels, non_blocking=True)
-        self._stream.synchronize()
+            self._done.record(self._stream)
+        self._done.synchronize()
         return np.array(target.numpy())
 
     def _pinned(self, name: str, shape: tuple[int, ...]) -> Tensor:

@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +40,7 @@ from streamseg.runtime.backends.torch_program import (
 from streamseg.runtime.cpu import cpu_features
 
 EXPORT = "'python -m engines export CHECKPOINT -o {} --format both'"
+_LOG = logging.getLogger("streamseg")
 BFLOAT16_FEATURES = {"avx512_bf16", "bf16"}
 
 
@@ -45,8 +50,9 @@ def build(
     """The package of the program beside `model`; see `BuildingBackend.build`.
 
     fp16 means float16 on a GPU and bfloat16 on a CPU that multiplies it. On a GPU without a C++
-    compiler the payload is the program itself in that precision, which runs operator by operator:
-    still far ahead of any CPU engine. On a CPU it would be behind ONNX Runtime, so that is refused.
+    compiler, or if compiling fails, the payload is the program itself in that precision, which runs
+    operator by operator: still far ahead of any CPU engine. On a CPU it would be behind ONNX
+    Runtime, so that is refused.
 
     Raises:
         BackendUnavailableError: no C++ compiler, or a precision that the device has not.
@@ -70,7 +76,7 @@ def build(
             made = json.dumps(describe(config, device))
             phase = "compiling" if compiler else "no C++ compiler: storing the program"
             progress(phase, 0, 1)
-            payload = _compile(traced, made, device, config) if compiler else _store(traced, made)
+            payload = _compiled_or_stored(traced, made, device, config, compiler=compiler)
         except (RuntimeError, ValueError, TypeError, OSError) as error:
             if device == "cuda":
                 torch.cuda.empty_cache()
@@ -224,6 +230,58 @@ def describe(config: BuildConfig, device: str) -> dict[str, Any]:
         "min_size": profile.min_size,
         "max_size": profile.max_size,
     }
+
+
+def _compiled_or_stored(
+    program: ExportedProgram, made: str, device: str, config: BuildConfig, *, compiler: bool
+) -> bytes:
+    """A package; on a GPU the program itself where it does not compile, which works, too."""
+    if not compiler:
+        return _store(program, made)
+    try:
+        with cuda_headers() if device == "cuda" else nullcontext():
+            return _compile(program, made, device, config)
+    except (RuntimeError, ValueError, TypeError, OSError) as error:
+        if device != "cuda" or isinstance(error, torch.OutOfMemoryError):
+            raise
+        torch.cuda.empty_cache()
+        _LOG.warning(
+            "PyTorch cannot compile the program for this GPU (%s): it is kept as it is, and runs "
+            "operator by operator",
+            _first_line(error),
+        )
+        return _store(program, made)
+
+
+@contextmanager
+def cuda_headers() -> Iterator[None]:
+    """Let torch find CUDA's headers where no toolkit is installed: its own wheels bring them.
+
+    AOTInductor's C++ includes ``cuda.h``, and torch looks for it in a toolkit alone.
+    """
+    from torch.utils import cpp_extension
+
+    home = None if cpp_extension.CUDA_HOME else _wheel_of_cuda()
+    if home is None:
+        yield
+        return
+    before, cpp_extension.CUDA_HOME = cpp_extension.CUDA_HOME, str(home)
+    try:
+        yield
+    finally:
+        cpp_extension.CUDA_HOME = before
+
+
+def _wheel_of_cuda() -> Path | None:
+    """The folder of NVIDIA's wheel that has ``include/cuda.h``; None if there is none."""
+    spec = find_spec("nvidia")
+    folders = [] if spec is None else list(spec.submodule_search_locations or ())
+    major = (torch.version.cuda or "").partition(".")[0]
+    for folder in folders:
+        home = Path(folder) / f"cu{major}"
+        if (home / "include" / "cuda.h").is_file():
+            return home
+    return None
 
 
 def _compile(program: ExportedProgram, made: str, device: str, config: BuildConfig) -> bytes:

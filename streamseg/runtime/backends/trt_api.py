@@ -15,7 +15,7 @@ import threading
 
 import tensorrt as trt
 
-from streamseg.errors import DeviceMemoryError, EngineError
+from streamseg.errors import DeviceMemoryError, EngineError, says_out_of_memory
 from streamseg.runtime.backends.base import BackendUnavailableError
 from streamseg.runtime.backends.names import TENSORRT_INSTALL
 from streamseg.runtime.backends.trt_seam import (
@@ -182,6 +182,8 @@ def _config(builder: trt.Builder, request: BuildRequest) -> trt.IBuilderConfig:
     config.set_preview_feature(trt.PreviewFeature.RUNTIME_ACTIVATION_RESIZE_10_10, True)
     if request.version_compat:
         config.set_flag(trt.BuilderFlag.VERSION_COMPATIBLE)
+    if request.optimization_level is not None:
+        config.builder_optimization_level = request.optimization_level
     if request.workspace_bytes is not None:
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, request.workspace_bytes)
     return config
@@ -228,7 +230,7 @@ def _timing_cache(config: trt.IBuilderConfig) -> bytes | None:
 def _why_no_engine(messages: Messages) -> str:
     reason = messages.because()
     line = f"TensorRT {trt.__version__} could not build an engine ({reason})"
-    if "memory" in reason.lower():
+    if says_out_of_memory(reason):
         line += "; free GPU memory, raise --workspace, or build for a smaller --batch or --size"
     return line
 
@@ -263,7 +265,7 @@ class LoadedPlan:
         engine = self._runtime.deserialize_cuda_engine(payload)
         if engine is None:
             reason = self._messages.because()
-            if "memory" in reason.lower():
+            if says_out_of_memory(reason):
                 raise DeviceMemoryError(
                     f"{path}: no room on the GPU for this engine's weights ({reason})"
                 )
@@ -272,6 +274,11 @@ class LoadedPlan:
                 "build it again with 'streamseg build-engine --force'"
             )
         self._engine = engine
+
+    @property
+    def needs_scratch(self) -> bool:
+        """Whether its layers need memory beside inputs and outputs."""
+        return self._engine.device_memory_size_v2 > 0
 
     @property
     def tensors(self) -> tuple[TensorInfo, ...]:
@@ -331,7 +338,10 @@ class LoadedContext:
 
     def scratch_bytes(self) -> int:
         """See `trt_seam.Context.scratch_bytes`."""
-        return self._context.update_device_memory_size_for_shapes()
+        size = self._context.update_device_memory_size_for_shapes()
+        if size == 0 and self._plan.needs_scratch:  # what it returns when it failed
+            raise self._error("does not say how much memory these shapes need")
+        return size
 
     def set_scratch(self, address: int, size: int) -> None:
         """See `trt_seam.Context.set_scratch`."""

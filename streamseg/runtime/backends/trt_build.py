@@ -7,11 +7,14 @@ in a thread, so that Ctrl-C is heard while TensorRT measures. Running plans is i
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 import threading
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeAlias
 
@@ -19,6 +22,8 @@ from streamseg.errors import EngineError, ModelError
 from streamseg.runtime.backends.base import BuildConfig, BuildProgress, Profile
 from streamseg.runtime.backends.trt_seam import BuildMonitor, BuildRequest, BuiltPlan, ShapeRange
 from streamseg.runtime.backends.trt_slot import FRAMES, MIB
+
+_LOG = logging.getLogger("streamseg")
 
 PlanBuilder: TypeAlias = Callable[[BuildRequest, BuildMonitor], BuiltPlan | None]
 """`trt_api.build_plan`, or what a test puts in its place."""
@@ -99,6 +104,8 @@ def build(
     if watch.error is not None:
         raise watch.error
     assert built is not None, "only a stopped build has no result"
+    for warning in built.warnings:
+        _LOG.info("TensorRT: %s", warning)
     if config.timing_cache is not None:
         if built.timing_cache_rejected:
             _warn(
@@ -120,6 +127,13 @@ def build_request(model: Path, config: BuildConfig) -> BuildRequest:
         onnx = model.read_bytes()
     except OSError as error:
         raise ModelError(f"{model}: cannot be read ({error.strerror})") from error
+    if config.precision == "fp32" and find_spec("onnx") is not None:
+        # Stored as float16 behind casts: plain constants take the parser's usual way, as in fp16.
+        # What is no model of ours, the parser tells better.
+        from streamseg.runtime.precision.graph import load_fp32
+
+        with suppress(ModelError):
+            onnx = load_fp32(model).SerializeToString()
     workspace = config.workspace_mib
     return BuildRequest(
         onnx=onnx,
@@ -129,6 +143,7 @@ def build_request(model: Path, config: BuildConfig) -> BuildRequest:
         timing_cache=_read(config.timing_cache),
         hardware_compat=config.hardware_compat,
         version_compat=config.version_compat,
+        optimization_level=config.optimization_level,
     )
 
 

@@ -71,6 +71,7 @@ class BuildRequest:
     """None: none is kept. Empty: a new one is begun."""
     hardware_compat: HardwareCompat = "none"
     version_compat: bool = False
+    optimization_level: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

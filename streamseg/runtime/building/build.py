@@ -117,6 +117,27 @@ class Builder:
             ),
         )
 
+    def adopt(self, request: BuildRequest, key: EngineKey, path: Path) -> Built:
+        """Prove an engine file that was built for other machines, too, and keep it as one of here.
+
+        Args:
+            request: what it must show.
+            key: the file's own, with the environment of this machine.
+            path: the file; it stays where it is.
+
+        Raises:
+            GateError: it is no good here.
+            CacheError: the cache cannot be used, or the disk is full.
+            EngineError, ModelError, SourceError: it cannot be loaded, or a picture failed.
+        """
+        pictures = pictures_of(request)
+        with self.cache.building(key, self._say_waiting):
+            header, payload = self.cache.load(path)
+            proof = self._prover().prove(request, key, payload, pictures)
+            header = replace(header, key=key, proof=proof.to_dict())
+            kept = self.cache.store(header, payload)
+        return Built(path=kept, header=header, proof=proof, new=False)
+
     def _build(self, request: BuildRequest) -> Built:
         pictures = pictures_of(request)
         frames = calibration_frames_of(request)
@@ -138,8 +159,11 @@ class Builder:
     ) -> Built:
         start = time.perf_counter()
         graph = graph_of(request, key, frames_NHWC, self.cache, self.watcher)
+        config = request.config
+        if request.backend == "tensorrt" and config.timing_cache is None:
+            config = replace(config, timing_cache=self.cache.timing_cache(key.environment))
         payload = find_backend(request.backend).build(
-            graph, request.header, request.config, progress=self.watcher.progress
+            graph, request.header, config, progress=self.watcher.progress
         )
         seconds = time.perf_counter() - start
         proof = self._prover().prove(request, key, payload, pictures)

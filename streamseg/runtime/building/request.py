@@ -58,6 +58,10 @@ class Watcher:
     notice: Callable[[str], None] = logging.getLogger("streamseg").info
     """A sentence; where nobody else listens, it is logged."""
     progress: BuildProgress = lambda *_: None
+    interactive: bool = False
+    """Somebody sees the progress and may stop it: only then ``auto`` builds what takes minutes."""
+    goes_on: Callable[[], bool] = lambda: False
+    """Asked when an interrupt ended a build of ``auto``: whether the run goes on without it."""
 
 
 def calibration_frames_of(request: BuildRequest) -> NDArray[np.uint8] | None:
@@ -114,6 +118,7 @@ def graph_of(
                 exclude=request.exclude,
                 out=Path(scratch) / "graph.onnx",
                 scheme=key.int8_scheme,
+                half=key.half_around_int8,
                 progress=watcher.progress,
             )
             kept = cache.graphs.keep(key.recipe, made)

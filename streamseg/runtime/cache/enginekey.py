@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,13 @@ from typing import Any, Literal, get_args
 from streamseg.runtime.backends.base import BuildConfig, Precision, Profile
 
 _BLOCK = 1 << 20
+_AMPERE = (8, 0)
+"""Compute capability from which plans of ``ampere+`` run."""
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    """``(11, 1, 0)`` of ``11.1.0``; empty where there are none."""
+    return tuple(int(number) for number in re.findall(r"\d+", text))
 
 
 def file_sha256(path: Path) -> str:
@@ -43,6 +51,7 @@ def config_to_dict(config: BuildConfig) -> dict[str, Any]:
         "workspace_mib": config.workspace_mib,
         "hardware_compat": config.hardware_compat,
         "version_compat": config.version_compat,
+        "optimization_level": config.optimization_level,
     }
 
 
@@ -61,13 +70,14 @@ def config_from_dict(values: Mapping[str, Any]) -> BuildConfig:
     for name in ("min_size", "opt_size", "max_size"):
         width, height = values[name]
         sizes[name] = (int(width), int(height))
-    workspace = values["workspace_mib"]
+    workspace, level = values["workspace_mib"], values.get("optimization_level")
     return BuildConfig(
         precision=values["precision"],
         profile=Profile(batch=(int(low), int(best), int(high)), **sizes),
         workspace_mib=None if workspace is None else int(workspace),
         hardware_compat=values["hardware_compat"],
         version_compat=bool(values["version_compat"]),
+        optimization_level=None if level is None else int(level),
     )
 
 
@@ -97,8 +107,13 @@ class EngineKey:
     def recipe(self) -> str:
         """SHA-256 over what the graph depends on, wherever it is built: model and precision."""
         parts = [self.model_sha256, self.config.precision, self.int8_scheme, sorted(self.exclude)]
-        text = json.dumps([*parts, self.calibration_sha256])
+        text = json.dumps([*parts, self.calibration_sha256, self.half_around_int8])
         return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def half_around_int8(self) -> bool:
+        """Whether what int8 leaves out is in fp16."""
+        return self.backend == "tensorrt"
 
     @property
     def int8_scheme(self) -> Literal["portable", "cpu"]:
@@ -138,11 +153,27 @@ class EngineKey:
     def mismatch(self, environment: Mapping[str, str]) -> str | None:
         """Why an engine of this key does not run in an environment, in words; None if it does."""
         differences = []
-        for name in sorted({*self.environment, *environment}):
+        for name in sorted({*self.environment, *environment} - self._settled(environment)):
             then, now = (e.get(name, "nothing") for e in (self.environment, environment))
             if then != now:
                 differences.append(f"{name} {then}, here {now}")
         return "built for " + "; ".join(differences) if differences else None
+
+    def _settled(self, environment: Mapping[str, str]) -> set[str]:
+        """Parts of the environment that may differ, as this engine was built for others, too."""
+        both = (self.environment, environment)
+        capabilities = [_numbers(e.get("compute_capability", "")) for e in both]
+        versions = [_numbers(e.get("tensorrt", "")) for e in both]
+        compat = self.config.hardware_compat
+        settled: set[str] = set()
+        if compat == "same-cc" and capabilities[0] == capabilities[1]:
+            settled |= {"gpu", "driver"}
+        if compat == "ampere+" and min(capabilities) >= _AMPERE:
+            settled |= {"gpu", "driver", "compute_capability"}
+        later = versions[0] <= versions[1] and versions[0][:1] == versions[1][:1]
+        if self.config.version_compat and later:
+            settled |= {"tensorrt", "driver"}
+        return settled
 
     def covers(self, size: tuple[int, int]) -> bool:
         """Whether an engine of this key takes frames of this width and height."""

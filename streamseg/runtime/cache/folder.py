@@ -11,7 +11,7 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,8 +28,10 @@ from streamseg.runtime.cache.enginekey import EngineKey
 from streamseg.runtime.cache.graphstore import GraphStore
 from streamseg.runtime.cache.lock import is_locked, locked
 from streamseg.runtime.cache.place import cache_folder, check_private, open_private
+from streamseg.runtime.cache.refusals import Refusals
 
 SUFFIX = ".engine"
+TIMINGS = ".timings"
 _DIGITS = 16
 """Hex digits of the key in a file's name; the whole key is in its header."""
 
@@ -57,6 +59,7 @@ class EngineCache:
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder or cache_folder()
         self.graphs = GraphStore(self.folder / "graphs")
+        self.refusals = Refusals(self.folder, self.writing)
 
     def check(self) -> bool:
         """Whether the folder is there; refuses one that is not private.
@@ -179,6 +182,7 @@ class EngineCache:
         path = self.folder / f"{stem}-{key.digest[:_DIGITS]}{SUFFIX}"
         with self.writing(path) as file:
             write_engine(file, header, payload)
+        self.refusals.forget(key)
         return path
 
     @contextlib.contextmanager
@@ -237,25 +241,18 @@ class EngineCache:
     def _lock_path(self, key: EngineKey) -> Path:
         return self.folder / f".{key.digest[:_DIGITS]}.lock"
 
-    def refusal(self, key: EngineKey) -> str | None:
-        """Why the gate refused an engine of this key before; None if it did not."""
-        try:
-            with open_private(self._refusal_path(key)) as file:
-                return file.read().decode()
-        except (FileNotFoundError, CacheError, UnicodeDecodeError):
-            return None
+    def timing_cache(self, environment: Mapping[str, str]) -> Path:
+        """Where TensorRT's measurements of earlier builds are: by its version and the GPU.
 
-    def note_refusal(self, key: EngineKey, why: str) -> None:
-        """Remember that the gate refused an engine, so that no run builds it again in vain.
-
-        Raises:
-            CacheError: as `writing`.
+        The next build, of another size or model, then measures only what is new.
         """
-        with self.writing(self._refusal_path(key)) as file:
-            file.write(why.encode())
+        parts = (environment.get("tensorrt", "?"), environment.get("gpu", "?"))
+        name = re.sub(r"[^A-Za-z0-9.]+", "_", "-".join(parts))
+        return self.folder / f"timing-{name}{TIMINGS}"
 
-    def _refusal_path(self, key: EngineKey) -> Path:
-        return self.folder / f"{key.digest[:_DIGITS]}.refused"
+    def timing_caches(self) -> list[Path]:
+        """All files that `timing_cache` named."""
+        return sorted(self.folder.glob(f"timing-*{TIMINGS}"))
 
     def remove(self, path: Path) -> None:
         """Remove an engine file; one that is gone already is fine.

@@ -50,6 +50,10 @@ class Candidate:
     """Why it does not run here; None if it does."""
     impossible: bool = False
     """Its backend cannot run here, so that building it anew is no way out."""
+    elsewhere: bool = False
+    """Built on another GPU, or with another version, for this one, too: not proven here yet."""
+    serves: bool = True
+    """Its best batch is one that the run wants: a camera's engine leaves a large GPU idle."""
 
     @property
     def key(self) -> EngineKey:
@@ -96,11 +100,13 @@ def find_candidates(
             unreadable(entry)
     model = file_sha256(wanted.model)
     found = [
-        _candidate(wanted.model, entry.path, header, machine)
+        _candidate(wanted, entry.path, header, machine)
         for entry in entries
         if (header := _fitting(wanted, entry, model, backend)) is not None
     ]
-    return sorted(found, key=lambda c: (c.invalid is not None, -c.speedup))
+    return sorted(
+        found, key=lambda c: (c.invalid is not None, not c.serves, c.elsewhere, -c.speedup)
+    )
 
 
 def _fitting(
@@ -115,18 +121,32 @@ def _fitting(
     return header if key.covers(wanted.size) else None
 
 
-def _candidate(model: Path, path: Path, header: EngineHeader, machine: Machine) -> Candidate:
+def _candidate(wanted: Wanted, path: Path, header: EngineHeader, machine: Machine) -> Candidate:
     key = header.key
     invalid = invalid_here(key, machine)
     impossible = invalid is not None and machine.why_not(key.backend) is not None
     if invalid is None:
         try:
-            program = program_path(model, key.backend)
+            program = program_path(wanted.model, key.backend)
             if program is not None and file_sha256(program) != key.program_sha256:
                 invalid = f"built from another {program.name}"
         except UsageError as error:
             invalid, impossible = str(error), True
-    return Candidate(path=path, header=header, invalid=invalid, impossible=impossible)
+    return Candidate(
+        path=path,
+        header=header,
+        invalid=invalid,
+        impossible=impossible,
+        elsewhere=invalid is None and key.environment != machine.environment(key.backend),
+        serves=_serves(key, wanted),
+    )
+
+
+def _serves(key: EngineKey, wanted: Wanted) -> bool:
+    """Whether an engine's best batch is right: any is for live frames, and on a CPU."""
+    on_gpu = key.backend == "tensorrt" or key.environment.get("device", "").startswith("CUDA")
+    single = key.config.profile.batch[1] == 1 and wanted.header.fixed_batch is None
+    return not (on_gpu and single) or wanted.low_latency or wanted.batch == 1
 
 
 def computes_on_cpu(backend: str, machine: Machine) -> bool:

@@ -9,7 +9,8 @@ from streamseg.models.modelfile import check_batch, find_model, read_header
 from streamseg.runtime.building.request import Watcher
 from streamseg.runtime.cache.folder import EngineCache
 from streamseg.runtime.choosing.candidates import Wanted
-from streamseg.runtime.choosing.selection import Chosen, Selector
+from streamseg.runtime.choosing.maker import Chosen
+from streamseg.runtime.choosing.selection import Selector
 from streamseg.runtime.options import EngineOptions
 
 

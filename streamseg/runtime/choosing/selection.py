@@ -8,7 +8,6 @@ An engine whose key does not match this machine is never handed to its backend.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,36 +19,23 @@ from streamseg.errors import (
     ModelError,
     StreamsegError,
     UsageError,
-    is_out_of_memory,
 )
 from streamseg.models.modelfile import ModelHeader
-from streamseg.runtime.backends.base import BuildConfig, Precision, Profile
-from streamseg.runtime.backends.names import TITLES, Machine, find_backend
-from streamseg.runtime.building.build import Builder
+from streamseg.runtime.backends.names import TENSORRT_INSTALL, TITLES, Machine
 from streamseg.runtime.building.gate import GateError
-from streamseg.runtime.building.request import BuildRequest, Watcher
+from streamseg.runtime.building.request import Watcher
 from streamseg.runtime.cache.enginekey import EngineKey
 from streamseg.runtime.cache.folder import CacheEntry, EngineCache
 from streamseg.runtime.choosing.candidates import (
     Candidate,
     Wanted,
-    computes_on_cpu,
-    default_batch,
     default_precision,
     find_candidates,
 )
 from streamseg.runtime.choosing.companion import find_companion, speedup_here
-from streamseg.runtime.choosing.smallerbatch import SmallerBatches
+from streamseg.runtime.choosing.maker import Chosen, Maker
 from streamseg.runtime.engine import Engine
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chosen:
-    """The engine that runs, and why this one."""
-
-    engine: Engine
-    precision: Precision
-    reason: str
+from streamseg.runtime.gpu import nvidia_device_is_there
 
 
 class Selector:
@@ -87,6 +73,22 @@ class Selector:
             CacheError: there is no place for any.
         """
         return self._cache or EngineCache()
+
+    @cached_property
+    def maker(self) -> Maker:
+        """What opens and builds them.
+
+        Raises:
+            CacheError: there is no place for any.
+        """
+        return Maker(
+            self.wanted,
+            self.cache,
+            self.machine,
+            self.watcher,
+            round_seconds=self.round_seconds,
+            pictures=self.pictures,
+        )
 
     def choose(self) -> Chosen:
         """Open the engine.
@@ -148,7 +150,9 @@ class Selector:
         for candidate in find_candidates(self.wanted, self.cache, self.machine):
             # Against itself, built anew, an engine would win every second time.
             if candidate.invalid is None and candidate.speedup > 1 and candidate.key != key:
-                return f"{candidate.title} ({candidate.path.name})", self._open(candidate).engine
+                return f"{candidate.title} ({candidate.path.name})", self.maker.open(
+                    candidate
+                ).engine
         if (key.backend, key.config.precision) != ("onnxruntime", "int8"):
             beside = self.companion()
             if beside is not None:
@@ -163,6 +167,10 @@ class Selector:
         except CacheError as error:
             self._say_no_cache(error)
             return self._unbuilt("the cache of engines cannot be used")
+        if self._has_only_second_best(found, to_beat):
+            chosen = self.maker.build_for_auto(quiet=True)
+            if chosen is not None:
+                return chosen
         for candidate in found:
             if candidate.invalid is None and candidate.speedup <= to_beat:
                 reason = f"faster than the engines that are built, {candidate.title} among them"
@@ -171,7 +179,39 @@ class Selector:
             if chosen is not None:
                 return chosen
             reason = f"{candidate.title}: {candidate.invalid or 'could not be used'}"
-        return self._built_now() or self._unbuilt(reason)
+        chosen = self.maker.build_for_auto()
+        if chosen is None:
+            self._say_idle_gpu()
+            chosen = self._unbuilt(reason)
+        return chosen
+
+    def _has_only_second_best(self, found: list[Candidate], to_beat: float) -> bool:
+        """Whether the best engine there is for a GPU, but not what a GPU does best.
+
+        It is in fp32 (as built before the package onnx was there), or it was built for a camera's
+        single frames, which leave most of a large GPU idle, and this run reads a file.
+        """
+        good = [c for c in found if c.invalid is None and c.speedup > to_beat]
+        if not good or good[0].key.backend != "tensorrt":
+            return False
+        best = self.wanted.precision or default_precision("tensorrt", self.machine)
+        return not any(
+            c.key.backend == "tensorrt" and c.key.config.precision in (best, "int8") and c.serves
+            for c in found
+            if c.invalid is None
+        )
+
+    def _say_idle_gpu(self) -> None:
+        """A line where a GPU is there and no engine for it was found or built."""
+        if not nvidia_device_is_there():
+            return
+        if find_spec("tensorrt") is None:
+            why = f"TensorRT is not installed; {TENSORRT_INSTALL} (or see 'streamseg doctor')"
+        elif (why_not := self.machine.why_not("tensorrt")) is not None:
+            why = why_not
+        else:
+            return  # what spoke against an engine was said
+        self.watcher.notice(f"an NVIDIA GPU is here, and this run is on the CPU: {why}")
 
     def _unbuilt(self, reason: str) -> Chosen:
         """What runs without an engine; a line if that is not the precision asked for."""
@@ -216,33 +256,22 @@ class Selector:
         """Open a candidate, rebuilt if it must be; None, and a line, if that does not work."""
         try:
             if candidate.invalid is None:
-                return self._open_or_rebuild(candidate, allow_slower=False)
+                if candidate.elsewhere and self.wanted.build:
+                    return self.maker.adopt(candidate)
+                return self.maker.open_or_rebuild(candidate, allow_slower=False)
             if candidate.impossible:
                 return None  # an engine for another machine that shares this cache
             if not self.wanted.build:
                 self._say_not_used(candidate)
                 return None
-            return self._rebuild(candidate, allow_slower=False)
+            return self.maker.rebuild(candidate, allow_slower=False)
         except GateError as error:
             self.watcher.notice(str(error))
-            self.cache.remove(candidate.path)
+            if not candidate.elsewhere:
+                self.cache.remove(candidate.path)
         except StreamsegError as error:
             self.watcher.notice(f"the {candidate.title} engine is not used: {error}")
         return None
-
-    def _open_or_rebuild(self, candidate: Candidate, *, allow_slower: bool) -> Chosen:
-        """Open a valid candidate; built anew if its file is damaged or its backend refuses it.
-
-        Raises:
-            StreamsegError: it is, and may not or cannot be built.
-        """
-        try:
-            return self._open(candidate)
-        except EngineError as error:
-            if not self.wanted.build or is_out_of_memory(error):
-                raise
-            self.watcher.notice(f"{error}: building it anew")
-            return self._rebuild(candidate, allow_slower=allow_slower)
 
     def _say_not_used(self, candidate: Candidate) -> None:
         self.watcher.notice(
@@ -252,18 +281,20 @@ class Selector:
 
     def _named(self, backend: str) -> Chosen:
         for candidate in self._candidates_of(backend):
+            chosen = None
             if candidate.invalid is None:
                 try:
-                    return self._open_or_rebuild(candidate, allow_slower=True)
+                    chosen = self.maker.open_or_rebuild(candidate, allow_slower=True)
                 except EngineFileError as error:
                     self.watcher.notice(f"{error}: ONNX Runtime is used (--no-build)")
                     return self._unbuilt(f"{candidate.title}: its file cannot be used")
-            if candidate.impossible:
+            elif candidate.impossible:
                 raise EngineError(candidate.invalid)
-            if self.wanted.build:
-                return self._rebuild(candidate, allow_slower=True)
-            self._say_not_used(candidate)
-            return self._unbuilt(f"{candidate.title}: {candidate.invalid}")
+            elif self.wanted.build:
+                chosen = self.maker.rebuild(candidate, allow_slower=True)
+            else:
+                self._say_not_used(candidate)
+            return chosen or self._unbuilt(f"{candidate.title}: {candidate.invalid}")
         if backend == "onnxruntime" and (beside := self.companion()) is not None:
             return beside
         width, height = self.wanted.size
@@ -278,101 +309,4 @@ class Selector:
                 f"int8 is calibrated on pictures: run 'streamseg build-engine --backend {backend} "
                 f"--precision int8 --size {width}x{height} --calibration DIR' first"
             )
-        return self._build(self._request(backend, precision, allow_slower=True), "asked for")
-
-    def _built_now(self) -> Chosen | None:
-        """For ``auto``: a TensorRT engine where that runs and none is there; else None."""
-        wanted = self.wanted
-        # The cheap question first: most machines have none.
-        if not wanted.build or find_spec("tensorrt") is None or self.machine.why_not("tensorrt"):
-            return None
-        precision = wanted.precision or default_precision("tensorrt", self.machine)
-        if precision == "int8":
-            return None
-        request = self._request("tensorrt", precision, allow_slower=False)
-        builder = self._builder()
-        key = builder.key(request)
-        if self.cache.refusal(key) is not None:
-            return None
-        try:
-            return self._build(request, "built now, the fastest here")
-        except GateError as error:
-            self.watcher.notice(str(error))
-            self.cache.note_refusal(key, str(error))
-        except StreamsegError as error:
-            self.watcher.notice(f"no TensorRT engine could be built: {error}")
-        return None
-
-    def _request(self, backend: str, precision: Precision, *, allow_slower: bool) -> BuildRequest:
-        wanted, size = self.wanted, self.wanted.size
-        return BuildRequest(
-            model=wanted.model,
-            header=wanted.header,
-            backend=backend,
-            config=BuildConfig(
-                precision=precision,
-                profile=Profile(
-                    batch=default_batch(
-                        wanted.header,
-                        wanted.batch,
-                        on_cpu=computes_on_cpu(backend, self.machine),
-                        low_latency=wanted.low_latency,
-                    ),
-                    min_size=size,
-                    opt_size=size,
-                    max_size=size,
-                ),
-            ),
-            pictures=self.pictures,
-            allow_slower=allow_slower,
-            threads=wanted.threads,
-        )
-
-    def _rebuild(self, candidate: Candidate, *, allow_slower: bool) -> Chosen:
-        """The same engine for this machine as it is now."""
-        key = candidate.key
-        request = replace(
-            self._request(key.backend, key.config.precision, allow_slower=allow_slower),
-            config=key.config,
-            exclude=key.exclude,
-            calibration_sha256=key.calibration_sha256,
-            # It was accepted with this agreement: what is no worse is accepted again.
-            min_agreement=min(0.99, 0.999 * float(candidate.header.proof.get("share") or 1)),
-            force=candidate.invalid is None,
-        )
-        why = candidate.invalid or "its file could not be used"
-        self.watcher.notice(f"the {candidate.title} engine is built anew: {why}")
-        chosen = self._build(request, f"built anew: {why}")
-        if candidate.invalid is not None:
-            self.cache.remove(candidate.path)
-        return chosen
-
-    def _build(self, request: BuildRequest, reason: str) -> Chosen:
-        title = f"{TITLES[request.backend]} {request.config.precision}"
-        self.watcher.notice(f"building the {title} engine of {request.header.name}")
-        built = self._builder().build(request)
-        self.watcher.notice(f"built in {built.header.build_seconds:.1f} s: {built.path}")
-        candidate = Candidate(path=built.path, header=built.header, invalid=None)
-        return replace(self._open(candidate), reason=reason)
-
-    def _builder(self) -> Builder:
-        return Builder(self.cache, self.machine, self.watcher, round_seconds=self.round_seconds)
-
-    def _open(self, candidate: Candidate) -> Chosen:
-        header, payload = self.cache.load(candidate.path)
-        if header != candidate.header:
-            raise EngineError(f"{candidate.path}: changed while it was read; start again")
-        wanted, backend = self.wanted, find_backend(header.key.backend)
-
-        def load(batch: int | None) -> Engine:
-            options = replace(wanted.load_options, batch=batch)
-            return backend.load(payload, wanted.header, candidate.path, options)
-
-        engine = SmallerBatches(
-            load,
-            largest=header.key.config.profile.batch[1],
-            batch=wanted.batch,
-            notice=self.watcher.notice,
-        )
-        reason = f"{candidate.speedup:.2f} times as fast as ONNX Runtime fp32 when it was built"
-        return Chosen(engine=engine, precision=header.key.config.precision, reason=reason)
+        return self.maker.build_named(backend, precision)

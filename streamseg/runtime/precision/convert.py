@@ -27,6 +27,7 @@ def convert(
     exclude: Sequence[str] = (),
     out: Path,
     scheme: Scheme = "portable",
+    half: bool = False,
     method: Method = "mse",
     progress: Callable[[str, int, int], None] = lambda *_: None,
 ) -> Path:
@@ -40,6 +41,8 @@ def convert(
         exclude: names of nodes to leave in fp32, on top of the first and last layers.
         out: file to write; it appears under its name when it is complete.
         scheme: for int8, who is to run it.
+        half: for int8, have in fp16 what is not quantised: for TensorRT, which computes a tensor
+            in the type it has. ONNX Runtime's optimiser does not take such a graph.
         method: for int8, how a tensor's range is chosen from what was seen.
         progress: for int8, called as ``(phase, done, total)``.
 
@@ -76,6 +79,11 @@ def convert(
         some = frames[:: max(1, len(frames) // FRAMES)][:FRAMES]
         correct_biases(graph, ranges, some, layers=layers, scheme=scheme, progress=progress)
         quantise(graph, ranges, layers=layers, scheme=scheme)
+        if half:
+            from streamseg.runtime.precision.fp16 import to_float16
+
+            to_float16(graph)
+            note["half"] = True
         note |= {"scheme": scheme, "calibration": {"frames": len(frames), "method": method}}
     write_model(graph, out, note)
     return out

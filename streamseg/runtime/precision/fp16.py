@@ -1,8 +1,10 @@
 """An fp32 graph to one whose feature maps and weights are float16, types written out.
 
 For backends that take types from the graph (strongly typed TensorRT). uint8 stays at both ends,
-next to a Cast. What is computed from sizes alone (the pyramid's matrices) stays in float32, because
-counting pixels in float16 ends at 2,048; the matrices themselves are cast.
+next to a Cast. In a graph with Q and DQ the scales become float16, and with them what is read back:
+else all that is not quantised would be computed in float32. What is computed from sizes alone (the
+pyramid's matrices) stays in float32, because counting pixels in float16 ends at 2,048; the matrices
+themselves are cast.
 """
 
 from __future__ import annotations
@@ -62,7 +64,8 @@ def to_float16(model: onnx.ModelProto, exclude: Sequence[str] = ()) -> None:
         on_pictures = node.op_type not in _SIZES_ONLY and any(n in pictures for n in node.input)
         if on_pictures:
             pictures.update(node.output)
-        half = on_pictures and node.name not in set(exclude) and _fits(node, weights)
+        read_back = node.op_type == "DequantizeLinear" and set(node.input) <= set(weights)
+        half = (on_pictures or read_back) and node.name not in set(exclude) and _fits(node, weights)
         kind = TensorProto.FLOAT16 if half else TensorProto.FLOAT
         if node.op_type == "Cast":
             _retype_cast(node, half and node.output[0] in floats)

@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from onnx import numpy_helper
 
 from streamseg.runtime.precision.graph import (
@@ -29,8 +29,9 @@ from streamseg.runtime.precision.ranges import Range
 Scheme: TypeAlias = Literal["portable", "cpu"]
 """How int8 numbers stand for values.
 
-``portable``: int8 with zero-points 0, which TensorRT demands. ONNX Runtime runs it, but a ReLU is
-then a step of its own between two conversions, which costs more than int8 wins.
+``portable``: int8 with zero-points 0, which TensorRT demands, and scales that float16 holds, so
+that `fp16.to_float16` can take over what is not quantised. ONNX Runtime runs it, but a ReLU is then
+a step of its own between two conversions, which costs more than int8 wins.
 ``cpu``: uint8 activations with zero-points, for ONNX Runtime. ReLU is where the numbers end, so
 that it costs nothing, and all 8 bits are used.
 """
@@ -193,7 +194,7 @@ class _Quantiser:
         """Scale and zero-point of a feature map."""
         low, high = min(self.ranges[name][0], 0.0), max(self.ranges[name][1], 0.0)
         if self.scheme == "portable":
-            return np.float32(max(-low, high, 1e-6) / 127), np.int8(0)
+            return np.float32(_for_float16(max(-low, high) / 127)), np.int8(0)
         scale = max(high - low, 1e-6) / 255
         return np.float32(scale), np.uint8(np.clip(round(-low / scale), 0, 255))
 
@@ -218,7 +219,7 @@ class _Quantiser:
             # The bias is a 32-bit number in steps of both scales: next to no weights and an
             # ordinary bias would make it run over.
             scale = np.maximum(scale, np.abs(bias) / (step * 2**30))
-        scale = scale.astype(np.float32)
+        scale = _for_float16(scale) if self.scheme == "portable" else scale.astype(np.float32)
         rounded = np.round(values / scale.reshape(-1, *[1] * (values.ndim - 1)))
         self._dequantised(node, 1, np.clip(rounded, -127, 127).astype(np.int8), scale)
         if bias is not None and self.scheme == "cpu":
@@ -250,6 +251,14 @@ class _Quantiser:
         if len(self._constants[inputs[1]].shape):  # a scale per channel
             node.attribute.append(onnx.helper.make_attribute("axis", 0))
         self.nodes.append(node)
+
+
+def _for_float16(scale: ArrayLike) -> NDArray[np.float32]:
+    """The next scale that float16 holds to its eleven bits, and no smaller one."""
+    least = np.finfo(np.float16).tiny
+    half = np.maximum(np.asarray(scale, np.float32), least).astype(np.float16)
+    upwards = np.where(half < np.asarray(scale), np.nextafter(half, np.float16(np.inf)), half)
+    return np.asarray(upwards, np.float32)
 
 
 def _largest(weights: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -31,7 +31,7 @@ Run = Callable[..., Ran]
 @pytest.fixture
 def behaviour(monkeypatch: pytest.MonkeyPatch) -> Behaviour:
     monkeypatch.setitem(names.BACKENDS, "tensorrt", fake_backend.__name__)
-    monkeypatch.setattr("streamseg.runtime.choosing.selection.find_spec", lambda _: None)
+    monkeypatch.setattr("streamseg.runtime.choosing.maker.find_spec", lambda _: None)
     monkeypatch.setattr("streamseg.runtime.choosing.choice.find_spec", lambda _: None)
     fake_backend.behaviour = Behaviour()
     return fake_backend.behaviour

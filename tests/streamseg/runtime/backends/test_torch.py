@@ -6,6 +6,7 @@ import json
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from streamseg.errors import EngineError, ModelError
+from streamseg.errors import EngineError, ModelError, is_out_of_memory
 from streamseg.models.modelfile import ModelHeader
 from streamseg.runtime.backends import torch as torch_backend
 from streamseg.runtime.backends import torch_build
@@ -205,6 +206,60 @@ def test_a_compiler_that_fails_is_quoted(model: Path, monkeypatch: pytest.Monkey
         torch_backend.build(
             model, toy_header(), BuildConfig(profile=PROFILE), progress=lambda *_: None
         )
+
+
+def test_on_a_gpu_what_does_not_compile_is_kept_as_a_program(
+    model: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> bytes:
+        raise OSError("CUDA_HOME environment variable is not set")
+
+    monkeypatch.setattr(torch_build, "_compile", fail)
+    program = torch_build.open_program(model, toy_header())
+    made = json.dumps(torch_build.describe(BuildConfig(profile=PROFILE), "cuda"))
+    config = BuildConfig(profile=PROFILE)
+    payload = torch_build._compiled_or_stored(program, made, "cuda", config, compiler=True)
+    assert torch_backend._contents(payload, model) == (False, json.loads(made))
+    assert "cannot compile the program for this GPU (CUDA_HOME" in caplog.text
+    with pytest.raises(OSError, match="CUDA_HOME"):
+        torch_build._compiled_or_stored(program, made, "cpu", config, compiler=True)
+
+
+def test_headers_of_cuda_come_with_torch_where_no_toolkit_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from torch.utils import cpp_extension
+
+    (tmp_path / "cu13" / "include").mkdir(parents=True)
+    (tmp_path / "cu13" / "include" / "cuda.h").touch()
+    wheel = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
+    monkeypatch.setattr(torch_build, "find_spec", lambda _: wheel)
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.setattr(cpp_extension, "CUDA_HOME", None)
+    with torch_build.cuda_headers():
+        assert str(tmp_path / "cu13" / "include") in cpp_extension.include_paths("cuda")
+    assert cpp_extension.CUDA_HOME is None
+    monkeypatch.setattr(cpp_extension, "CUDA_HOME", "/opt/toolkit")
+    with torch_build.cuda_headers():
+        assert cpp_extension.CUDA_HOME == "/opt/toolkit", "one that is there is left alone"
+
+
+@pytest.mark.parametrize("fits", [1, 0])
+def test_compiled_code_that_fails_on_a_batch_alone_is_out_of_memory(model: Path, fits: int) -> None:
+    def lane(frames_NHWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        if len(frames_NHWC) > fits:
+            raise RuntimeError("aoti_torch_empty_strided(...) API call failed at model.so, line 9")
+        return expected(frames_NHWC)
+
+    program = model.with_suffix(".pt2")
+    with load(program.read_bytes(), toy_header(), program, LoadOptions(threads=1)) as engine:
+        engine._built["device"] = "cuda"
+        engine._lanes.get()
+        engine._lanes.put(lane)
+        with pytest.raises(EngineError) as raised:
+            engine.infer(frames(4))
+        assert is_out_of_memory(raised.value) == bool(fits)
+        assert "API call failed" in str(raised.value.__cause__ if fits else raised.value)
 
 
 def test_without_torch_the_sentence_names_the_package(monkeypatch: pytest.MonkeyPatch) -> None:

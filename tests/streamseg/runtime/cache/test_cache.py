@@ -196,11 +196,66 @@ def test_a_file_under_another_key_s_name_is_not_found(cache: EngineCache) -> Non
     assert cache.lookup(toy_key()) is None
 
 
-def test_a_refusal_is_remembered(cache: EngineCache) -> None:
-    assert cache.refusal(toy_key()) is None
-    cache.note_refusal(toy_key(), "too slow by half")
-    assert cache.refusal(toy_key()) == "too slow by half"
-    assert cache.refusal(toy_key(precision="fp16")) is None
+def test_a_refusal_is_remembered_until_such_an_engine_is_stored(cache: EngineCache) -> None:
+    refusals = cache.refusals
+    assert refusals.find(toy_key()) is None
+    refusals.note(toy_key(), "toy", "too slow by half")
+    found = refusals.find(toy_key())
+    assert found is not None
+    assert (found.model, found.why, found.key) == ("toy", "too slow by half", toy_key())
+    assert refusals.find(toy_key(precision="fp16")) is None
+    assert refusals.entries() == [found]
+    put(cache)
+    assert refusals.entries() == []
+
+
+@pytest.mark.parametrize("text", [b"", b"too slow", b"{}", b"[" * 100_000, b"\xff"])
+def test_a_refusal_that_nobody_can_read_is_none(cache: EngineCache, text: bytes) -> None:
+    cache.refusals.note(toy_key(), "toy", "too slow")
+    (path,) = cache.folder.glob("*.refused")
+    path.write_bytes(text)
+    assert cache.refusals.find(toy_key()) is None
+    assert cache.refusals.entries() == []
+    assert cache.refusals.unreadable() == [path]
+
+
+def test_timings_are_kept_by_version_and_gpu(cache: EngineCache) -> None:
+    here = cache.timing_cache({"tensorrt": "11.1.0", "gpu": "NVIDIA L4/x", "driver": "580"})
+    assert here.parent == cache.folder
+    assert here.name == "timing-11.1.0_NVIDIA_L4_x.timings"
+    assert cache.timing_cache({"tensorrt": "11.4.0", "gpu": "NVIDIA L4/x"}) != here
+
+
+GPU = {"tensorrt": "11.1.0", "gpu": "A10", "compute_capability": "8.6", "driver": "580"}
+L4 = GPU | {"gpu": "L4", "compute_capability": "8.9", "driver": "575"}
+T4 = GPU | {"gpu": "T4", "compute_capability": "7.5"}
+
+
+@pytest.mark.parametrize(
+    ("options", "here", "runs"),
+    [
+        ({}, GPU, True),
+        ({}, GPU | {"driver": "590"}, False),
+        ({}, L4, False),
+        ({"hardware_compat": "ampere+"}, L4, True),
+        ({"hardware_compat": "ampere+"}, L4 | {"compute_capability": "12.0"}, True),
+        ({"hardware_compat": "ampere+"}, T4, False),
+        ({"hardware_compat": "ampere+"}, L4 | {"tensorrt": "11.2.0"}, False),
+        ({"hardware_compat": "same-cc"}, GPU | {"gpu": "A5000"}, True),
+        ({"hardware_compat": "same-cc"}, L4, False),
+        ({"version_compat": True}, GPU | {"tensorrt": "11.4.2"}, True),
+        ({"version_compat": True}, GPU | {"tensorrt": "11.0.9"}, False),
+        ({"version_compat": True}, GPU | {"tensorrt": "12.0.0"}, False),
+        ({"version_compat": True}, L4, False),
+        ({"version_compat": True, "hardware_compat": "ampere+"}, L4 | {"tensorrt": "11.4"}, True),
+    ],
+)
+def test_where_an_engine_runs_that_was_built_for_other_machines_too(
+    options: dict[str, Any], here: dict[str, str], runs: bool
+) -> None:
+    key = toy_key(backend="tensorrt", environment=GPU)
+    key = replace(key, config=replace(key.config, **options))
+    assert (key.mismatch(here) is None) == runs
 
 
 def made(cache: EngineCache, recipe: str, text: bytes = b"graph") -> Path:

@@ -2,119 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 
 from streamseg.errors import EngineError, UsageError
-from streamseg.runtime.backends import names
-from streamseg.runtime.backends.base import BackendUnavailableError, BuildConfig, Precision
-from streamseg.runtime.backends.names import Machine
-from streamseg.runtime.building.request import Watcher
-from streamseg.runtime.cache.enginefile import EngineHeader
-from streamseg.runtime.cache.enginekey import EngineKey, file_sha256
-from streamseg.runtime.cache.folder import EngineCache
+from streamseg.runtime.backends.base import BackendUnavailableError
 from streamseg.runtime.choosing.candidates import Wanted
 from streamseg.runtime.choosing.choice import size_matters
 from streamseg.runtime.choosing.companion import companion_path
-from streamseg.runtime.choosing.selection import Chosen, Selector
+from streamseg.runtime.choosing.selection import Selector
 from streamseg.runtime.options import EngineOptions
-from tests.streamseg import fake_backend
-from tests.streamseg.engines_kit import HERE, listing, toy_profile
 from tests.streamseg.fake_backend import Behaviour
 from tests.streamseg.fakes import toy_header
-from tests.streamseg.slow_model import write_pictures, write_slow_toy
-
-THERE = {"fake": "0.9", "gpu": "Toy 3000"}
-SLOW = 0.1
-"""Seconds a frame: slower than the slow toy on ONNX Runtime, whatever else the machine does."""
-
-
-@pytest.fixture
-def behaviour(monkeypatch: pytest.MonkeyPatch) -> Behaviour:
-    """The fake backend, under TensorRT's name; `auto` builds nothing unless a test wants it."""
-    monkeypatch.setitem(names.BACKENDS, "tensorrt", fake_backend.__name__)
-    monkeypatch.setattr("streamseg.runtime.choosing.selection.find_spec", lambda _: None)
-    fake_backend.behaviour = Behaviour()
-    return fake_backend.behaviour
-
-
-@pytest.fixture(scope="session")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_slow_toy(tmp_path_factory.mktemp("slow") / "toy.onnx")
-
-
-class Run:
-    """A selection in a cache of its own."""
-
-    def __init__(self, model: Path, folder: Path) -> None:
-        self.model, self.cache = model, EngineCache(folder / "engines")
-        self.pictures = write_pictures(folder / "pictures")
-        self.notices: list[str] = []
-
-    def choose(self, **wanted: Any) -> Chosen:
-        values: dict[str, Any] = {"size": (96, 64), "threads": 1, **wanted}
-        selector = Selector(
-            Wanted(model=self.model, header=toy_header(), **values),
-            cache=self.cache,
-            machine=Machine(),
-            watcher=Watcher(notice=self.notices.append),
-            round_seconds=0.02,
-            pictures=self.pictures,
-        )
-        chosen = selector.choose()
-        frames = np.random.default_rng(1).integers(0, 255, (5, 64, 96, 3), np.uint8)
-        with chosen.engine as engine:
-            np.testing.assert_array_equal(engine.infer(frames), frames.argmax(axis=3))
-        return chosen
-
-    def store(
-        self,
-        *,
-        environment: dict[str, str] | None = None,
-        speedup: float = 3.0,
-        precision: Precision = "fp32",
-        model_sha256: str | None = None,
-        batch: tuple[int, int, int] = (1, 2, 4),
-    ) -> Path:
-        """An engine of the fake backend, as one of `environment` would have built it."""
-        environment = environment or HERE
-        before, fake_backend.behaviour.environment = fake_backend.behaviour.environment, environment
-        config = BuildConfig(precision=precision, profile=toy_profile(batch))
-        payload = fake_backend.build(self.model, toy_header(), config, progress=lambda *_: None)
-        fake_backend.behaviour.environment = before
-        fake_backend.behaviour.builds.clear()
-        key = EngineKey(
-            backend="tensorrt",
-            model_sha256=model_sha256 or file_sha256(self.model),
-            environment=environment,
-            config=config,
-        )
-        header = EngineHeader(
-            key=key,
-            model="toy",
-            built_at="2026-01-02T03:04:05+00:00",
-            build_seconds=1.0,
-            streamseg_version="0",
-            payload_bytes=len(payload),
-            payload_sha256=hashlib.sha256(payload).hexdigest(),
-            proof={"share": 1.0, "speedup": speedup},
-        )
-        return self.cache.store(header, payload)
-
-
-@pytest.fixture
-def run(model: Path, tmp_path: Path, behaviour: Behaviour) -> Run:
-    return Run(model, tmp_path)
-
-
-def is_onnxruntime(chosen: Chosen) -> bool:
-    return chosen.engine.spec.backend.startswith("ONNX Runtime")
+from tests.streamseg.runtime.choosing.kit import SLOW, THERE, Run, is_onnxruntime
 
 
 def test_without_engines_onnxruntime_runs(run: Run) -> None:
@@ -170,11 +73,11 @@ def test_an_engine_of_another_version_is_rebuilt_visibly(
     )
     assert run.notices[-1].startswith("built in 0.")
     assert not old.exists()
-    (name,) = listing(run.cache.folder)
+    (entry,) = run.cache.entries()
     run.notices.clear()
     assert run.choose(backend=backend).engine.spec.backend == "fake backend"
     assert run.notices == [], "the second run finds it"
-    assert listing(run.cache.folder) == {name}
+    assert run.cache.entries() == [entry]
 
 
 @pytest.mark.parametrize("backend", ["auto", "tensorrt"])
@@ -281,7 +184,7 @@ def test_a_rebuilt_engine_that_lost_its_worth_is_said_and_not_tried_again(
     behaviour.infer_seconds = SLOW
     assert is_onnxruntime(run.choose())
     assert "refused and not kept: it is no faster than ONNX Runtime fp32" in run.notices[-1]
-    assert listing(run.cache.folder) == set()
+    assert run.cache.entries() == []
 
 
 def test_a_cache_that_is_not_private_is_not_used(run: Run) -> None:
@@ -293,12 +196,8 @@ def test_a_cache_that_is_not_private_is_not_used(run: Run) -> None:
     assert "other users can write there" in run.notices[0]
 
 
-def test_auto_builds_where_tensorrt_runs(
-    run: Run, behaviour: Behaviour, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(
-        "streamseg.runtime.choosing.selection.find_spec", lambda name: name == "tensorrt" or None
-    )
+@pytest.mark.usefixtures("tensorrt")
+def test_auto_builds_where_tensorrt_runs(run: Run, behaviour: Behaviour) -> None:
     chosen = run.choose(precision="fp32")
     assert chosen.reason == "built now, the fastest here"
     assert len(behaviour.builds) == 1
@@ -306,25 +205,21 @@ def test_auto_builds_where_tensorrt_runs(
     assert len(behaviour.builds) == 1
 
 
-def test_what_the_gate_refused_is_not_built_at_every_run(
-    run: Run, behaviour: Behaviour, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(
-        "streamseg.runtime.choosing.selection.find_spec", lambda name: name == "tensorrt" or None
-    )
+@pytest.mark.usefixtures("tensorrt")
+def test_what_the_gate_refused_is_not_built_at_every_run(run: Run, behaviour: Behaviour) -> None:
     behaviour.infer_seconds = SLOW
     assert is_onnxruntime(run.choose(precision="fp32", low_latency=True))
     assert "refused and not kept" in run.notices[-1]
+    run.notices.clear()
     assert is_onnxruntime(run.choose(precision="fp32", low_latency=True))
     assert len(behaviour.builds) == 1
+    (said,) = run.notices
+    assert said.startswith("not tried again since 2")
+    assert "it is no faster than ONNX Runtime fp32" in said
 
 
-def test_a_build_that_fails_leaves_onnxruntime(
-    run: Run, behaviour: Behaviour, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(
-        "streamseg.runtime.choosing.selection.find_spec", lambda name: name == "tensorrt" or None
-    )
+@pytest.mark.usefixtures("tensorrt")
+def test_a_build_that_fails_leaves_onnxruntime(run: Run, behaviour: Behaviour) -> None:
 
     def fail() -> None:
         raise EngineError("TensorRT cannot parse node 7")

@@ -72,6 +72,35 @@ def test_residual_adds_are_quantised_on_both_inputs(
     assert reads(model, "node_scores")[0] == "scaled"
 
 
+def test_for_tensorrt_the_rest_is_half_and_scales_are_exact_in_it(
+    small: Path, tmp_path: Path
+) -> None:
+    path = convert(small, "int8", calibration=[FRAMES], half=True, out=tmp_path / "half.onnx")
+    model = onnx.load(path)
+    inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, check_type=True)
+    types = {v.name: v.type.tensor_type.elem_type for v in inferred.graph.value_info}
+    for name in ("shifted", "stem0.clip", "side.dq", "sum", "up", "classifier", "scores"):
+        assert types[name] == TensorProto.FLOAT16, name
+    weights = [n for n in types if n.endswith("weight.dq")]
+    assert weights
+    assert {types[name] for name in weights} == {TensorProto.FLOAT16}
+    readers = {name: n.op_type for n in model.graph.node for name in n.input if name in weights}
+    assert set(readers.values()) == {"Conv"}, "nothing between weights and their layer"
+    full = onnx.load(quantised(small, tmp_path, "portable"))
+    wide = {t.name: numpy_helper.to_array(t) for t in full.graph.initializer}
+    for tensor in model.graph.initializer:
+        if tensor.name.endswith(".scale.fp16"):
+            np.testing.assert_array_equal(
+                numpy_helper.to_array(tensor).astype(np.float32),
+                wide[tensor.name.removesuffix(".fp16")],
+            )
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    plain = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    labels = plain.run(["labels"], {"frames": FRAMES})[0]
+    assert np.mean(labels == labels_of(small, FRAMES)) > 0.95
+
+
 def test_what_an_enlargement_joins_has_one_scale(small: Path, tmp_path: Path) -> None:
     model = onnx.load(quantised(small, tmp_path, "cpu"))
     scales = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
