@@ -19,8 +19,8 @@ from streamseg.importing.outputs import Output
 from streamseg.importing.plan import Plan
 from streamseg.importing.probe import PIXELS, Source
 from streamseg.models.modelfile import ModelHeader
+from streamseg.runtime.backends.base import LoadOptions
 from streamseg.runtime.backends.onnxruntime import OnnxRuntimeEngine
-from streamseg.runtime.cpu import cpu_threads
 
 _ROUNDING = 1e-3
 """Of the range of a picture's scores: two classes closer than that are a tie, decided by the order
@@ -48,7 +48,7 @@ def labels_of(path: Path, header: ModelHeader, frame_HWC: NDArray[np.uint8]) -> 
     Raises:
         ModelError, EngineError: ONNX Runtime cannot load or run it, or its labels cannot be.
     """
-    with OnnxRuntimeEngine(path, header, threads=cpu_threads(), low_latency=True) as engine:
+    with OnnxRuntimeEngine(path, header, LoadOptions(low_latency=True)) as engine:
         return np.asarray(engine.infer(frame_HWC[None])[0])
 
 
