@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from streamseg.drawing.options import DrawOptions, Mode
 from streamseg.errors import UsageError
+from streamseg.models.colours import DEFAULT_PALETTE
 from streamseg.run.job import OnProgress, Size
 from streamseg.run.stats import Stats
 from streamseg.runtime.building.request import Watcher
@@ -40,6 +41,7 @@ def segment_video(
     mode: Mode = "overlay",
     alpha: float = 0.5,
     classes: Sequence[str] | None = None,
+    palette: str | Path = DEFAULT_PALETTE,
     legend: bool = False,
     codec: str = "libx264",
     crf: int | None = None,
@@ -64,9 +66,10 @@ def segment_video(
         size: what the network sees: ``"512x288"``, a short side, or None to choose from the
             clip's aspect ratio; rounded to what the model takes (multiples of 32).
         batch: frames per engine call; None lets the engine choose.
-        mode: see `streamseg.drawing.composite.Compositor`, with `alpha`, `classes` and `legend`.
+        mode: see `streamseg.drawing.options.DrawOptions`.
         alpha: share of the class colour.
-        classes: class names to draw; None draws all.
+        classes: class names to draw; None draws all but `background` and the like.
+        palette: name of a palette, or a file of colours.
         legend: draw class names and colours.
         codec: video encoder.
         crf: quality; None takes 20 for x264 and x265.
@@ -98,7 +101,9 @@ def segment_video(
             src,
             dst,
             size=size,
-            draw=DrawOptions(mode=mode, alpha=alpha, classes=classes, legend=legend),
+            draw=DrawOptions(
+                mode=mode, alpha=alpha, classes=classes, palette=palette, legend=legend
+            ),
             encoder=EncoderOptions(codec=codec, crf=crf, preset=preset),
             overwrite=overwrite,
             on_progress=on_progress,
@@ -119,6 +124,7 @@ def segment_live(
     mode: Mode = "overlay",
     alpha: float = 0.5,
     classes: Sequence[str] | None = None,
+    palette: str | Path = DEFAULT_PALETTE,
     legend: bool = False,
     codec: str = "libx264",
     crf: int | None = None,
@@ -158,7 +164,9 @@ def segment_live(
             realtime=realtime,
             duration_seconds=duration_seconds,
             size=size,
-            draw=DrawOptions(mode=mode, alpha=alpha, classes=classes, legend=legend),
+            draw=DrawOptions(
+                mode=mode, alpha=alpha, classes=classes, palette=palette, legend=legend
+            ),
             encoder=EncoderOptions(codec=codec, crf=crf, preset=preset),
             overwrite=overwrite,
             on_progress=on_progress,

@@ -117,6 +117,13 @@ def drawing_options(command: F) -> F:
                 help="Smooth borders between classes, or the network's pixels as they are.",
             ),
             click.option("--classes", metavar="A,B", help="Draw only these classes."),
+            click.option(
+                "--palette",
+                default="bright",
+                show_default=True,
+                metavar="NAME|FILE",
+                help="bright, colour-blind, camvid, cityscapes, voc, model (the file's own).",
+            ),
             click.option("--legend", is_flag=True, help="Draw class names and colours."),
         )
     ):
@@ -178,6 +185,7 @@ def take_drawing(values: dict[str, Any]) -> DrawOptions:
         mode=values.pop("mode"),
         alpha=values.pop("alpha"),
         classes=names_of(values.pop("classes")),
+        palette=values.pop("palette"),
         legend=values.pop("legend"),
         edges=values.pop("edges"),
     )

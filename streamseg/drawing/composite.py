@@ -39,6 +39,7 @@ from streamseg.drawing.yuv import (
     to_supported,
 )
 from streamseg.errors import UsageError
+from streamseg.models.colours import BACKGROUNDS, recoloured
 from streamseg.models.palette import Palette
 
 UNDRAWN = 255
@@ -58,7 +59,7 @@ class Compositor:
         threads: that draw at the same time, at most; see `close`.
 
     Raises:
-        UsageError: an unknown class.
+        UsageError: an unknown class, or a palette that has none of them.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class Compositor:
         threads: int = 1,
     ) -> None:
         draw = draw or DrawOptions()
-        self.palette = palette
+        self.palette = palette = recoloured(palette, draw.palette)
         self.mode = mode = draw.mode
         self.alpha = draw.alpha
         self.covered = covered_classes(palette, draw.classes)
@@ -206,15 +207,15 @@ class Compositor:
 
 
 def covered_classes(palette: Palette, classes: Sequence[str] | None) -> NDArray[np.bool_]:
-    """Which classes are drawn, bool ``[K]``.
+    """Which classes are drawn, bool ``[K]``: those asked for, else all that are some thing.
 
     Raises:
         UsageError: an unknown name (the message lists the known ones), or none at all.
     """
-    covered = np.ones(len(palette), np.bool_)
     if classes is None:
-        return covered
-    covered[:] = False
+        things = np.array([name.casefold() not in BACKGROUNDS for name in palette.names], np.bool_)
+        return things if things.any() else ~things
+    covered = np.zeros(len(palette), np.bool_)
     if isinstance(classes, str):
         raise UsageError(f"classes is {classes!r}; give a list of names, as [{palette.names[0]!r}]")
     for name in classes:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, get_args
 
 from streamseg.errors import UsageError
+from streamseg.models.colours import DEFAULT_PALETTE, colours_of
 
 Mode = Literal["overlay", "mask", "side-by-side"]
 Edges = Literal["smooth", "exact"]
@@ -19,7 +21,7 @@ class DrawOptions:
     """How labels are drawn.
 
     Raises:
-        UsageError: alpha out of range, or unknown mode or edges.
+        UsageError: alpha out of range, or unknown mode, edges or palette.
     """
 
     mode: Mode = "overlay"
@@ -28,10 +30,13 @@ class DrawOptions:
     alpha: float = 0.5
     """Share of the class colour in a blend, 0..1."""
     classes: Sequence[str] | None = None
-    """Names to draw; None draws all. Others stay as they are (black in a mask)."""
+    """Names to draw; None draws all but `background`, `other` and the like. Others stay as they are
+    (black in a mask)."""
     edges: Edges = "smooth"
     """``smooth`` decides anew where classes meet, with a rim of one pixel; ``exact`` enlarges
     labels as they are, in stairs. Away from borders both are the same."""
+    palette: str | Path = DEFAULT_PALETTE
+    """A name of `streamseg.models.colours.PALETTES`, or a file of classes and colours."""
     legend: bool = False
     """Draw class names and colours into the top left corner."""
 
@@ -40,5 +45,6 @@ class DrawOptions:
             raise UsageError(f"unknown mode {self.mode!r}; known: {', '.join(MODES)}")
         if self.edges not in EDGES:
             raise UsageError(f"unknown edges {self.edges!r}; known: {', '.join(EDGES)}")
+        colours_of(self.palette)
         if not 0 <= self.alpha <= 1:
             raise UsageError(f"alpha must be between 0 and 1, got {self.alpha}")

@@ -12,6 +12,7 @@ from streamseg.drawing.legend import blend_legend, draw_legend, fits_legend
 from streamseg.drawing.options import DrawOptions
 from streamseg.drawing.stencil import ClassTable
 from streamseg.drawing.stretch import stretch
+from streamseg.models.colours import recoloured
 from streamseg.models.palette import Palette
 
 
@@ -30,9 +31,10 @@ def draw_on_picture(
         options: how.
 
     Raises:
-        UsageError: an unknown class.
+        UsageError: an unknown class, or a palette that has none of them.
     """
     height, width = picture_HWC.shape[:2]
+    palette = recoloured(palette, options.palette)
     covered = covered_classes(palette, options.classes)
     labels = stretch(labels_HW, width, height)
     colours = np.zeros((256, 3), np.uint8)

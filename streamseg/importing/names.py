@@ -5,13 +5,14 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from streamseg.errors import UsageError
 from streamseg.importing.foreign import Foreign
 from streamseg.models.classlists import ADE20K, CITYSCAPES, CLASS_LISTS, VOC
+from streamseg.models.colours import BACKGROUNDS, names_in, read_entries
 from streamseg.models.palette import Palette, index_colour
 
 _BY_NUMBER = {
@@ -23,7 +24,6 @@ _BY_NUMBER = {
     )
 }
 _LARGEST_FILE = 1 << 20
-_COLOUR = re.compile(r"(.+?)[\s,;]+(?:#([0-9a-fA-F]{6})|(\d+)[\s,;]+(\d+)[\s,;]+(\d+))")
 
 
 def asked_classes(text: str) -> Palette:
@@ -60,7 +60,7 @@ def told_classes(foreign: Foreign) -> tuple[Palette, str] | None:
         ("config.json", foreign.config.get("id2label")),
     )
     for where, value in sources:
-        names = _names_in(value)
+        names = names_in(value)
         # Ultralytics and Hugging Face number classes that nobody named.
         if names and not all(re.fullmatch(r"(LABEL_|class)?\d+", name) for name in names):
             try:
@@ -94,54 +94,9 @@ def _literal(text: str) -> Any:
     return [name.strip() for name in text.split(",")]
 
 
-def _names_in(value: Any) -> list[str]:
-    """Names in order: of a list, of an object ``number -> name``, or of one that holds either."""
-    if isinstance(value, Mapping):
-        for key in ("id2label", "names", "classes"):
-            if key in value:
-                return _names_in(value[key])
-        try:
-            numbered = {int(key): str(name) for key, name in value.items()}
-        except (TypeError, ValueError):
-            return []
-        return [numbered[i] for i in range(len(numbered))] if _counts(numbered) else []
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [str(v.get("name", v) if isinstance(v, Mapping) else v) for v in value]
-    return []
-
-
-def _counts(numbered: Mapping[int, str]) -> bool:
-    return set(numbered) == set(range(len(numbered)))
-
-
 def _from_file(path: Path) -> Palette:
-    if path.stat().st_size > _LARGEST_FILE:
-        raise UsageError(f"{path}: is too large for a list of classes")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read as a list of classes ({error})") from error
-    if text.lstrip()[:1] in ("{", "["):
-        try:
-            names = _names_in(json.loads(text))
-        except (ValueError, RecursionError) as error:
-            raise UsageError(f"{path}: is no JSON that can be read ({error})") from error
-        return _palette(names, str(path))
-    lines = [line.strip() for line in text.splitlines()]
-    entries = [_entry(line) for line in lines if line and not line.startswith("#")]
-    colours = [colour for _, colour in entries]
-    return _palette([name for name, _ in entries], str(path), colours)
-
-
-def _entry(line: str) -> tuple[str, tuple[int, int, int] | None]:
-    """A line of a file of classes: a name, or a name with ``#rrggbb`` or ``r g b`` behind it."""
-    match = _COLOUR.fullmatch(line)
-    if match is None:
-        return line, None
-    name, code = match[1], match[2]
-    if code is not None:
-        return name, (int(code[:2], 16), int(code[2:4], 16), int(code[4:], 16))
-    return name, (int(match[3]), int(match[4]), int(match[5]))
+    entries = read_entries(path)
+    return _palette([name for name, _ in entries], str(path), [colour for _, colour in entries])
 
 
 def _palette(
@@ -150,7 +105,7 @@ def _palette(
     colours: Sequence[tuple[int, int, int] | None] | None = None,
 ) -> Palette:
     """Classes with colours: given ones, else Pascal VOC's, whose black is for a background."""
-    first = 0 if names and names[0].lower() in ("background", "other", "unlabeled") else 1
+    first = 0 if names and names[0].lower() in BACKGROUNDS else 1
     given = colours or [None] * len(names)
     try:
         return Palette(

@@ -16,6 +16,7 @@ from streamseg.drawing.composite import Compositor, covered_classes
 from streamseg.drawing.options import DrawOptions
 from streamseg.drawing.yuv import LAYOUTS, is_rgb_format, rgb_target, seconds
 from streamseg.errors import SourceError, StoppedError
+from streamseg.models.colours import recoloured
 from streamseg.models.sizes import SizeRule
 from streamseg.run.netsize import choose_size, parse_size
 from streamseg.run.pipeline import Pipeline, Stage
@@ -96,6 +97,7 @@ class Job:
         self._stopped = stopped
         # Refuse a wrong class before a file is created.
         covered_classes(engine.spec.model.classes, self.draw.classes)
+        recoloured(engine.spec.model.classes, self.draw.palette)
         self.size = network_size(source.info, engine.spec.model.sizes, size)
 
     def pipeline(self, *last_stages: Stage) -> Pipeline:

@@ -19,7 +19,7 @@ from streamseg.drawing.yuv import planes_of
 from streamseg.models.palette import Palette
 from tests.streamseg.clips import at_zero
 
-PALETTE = Palette(("dark", "light", "other"), ((0, 0, 0), (255, 255, 255), (255, 0, 0)))
+PALETTE = Palette(("dark", "light", "third"), ((0, 0, 0), (255, 255, 255), (255, 0, 0)))
 NOISE = np.random.default_rng(8)
 SCALE = 8
 
