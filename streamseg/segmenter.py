@@ -24,6 +24,8 @@ from streamseg.closing import ClosedAtExit
 from streamseg.drawing.options import DrawOptions
 from streamseg.drawing.stretch import stretch
 from streamseg.errors import StoppedError, UsageError
+from streamseg.labelmaps.options import CleanOptions
+from streamseg.labelmaps.specks import without_specks
 from streamseg.labels import Labels
 from streamseg.live.address import is_served_once
 from streamseg.live.source import open_live
@@ -102,6 +104,7 @@ class Segmenter(ClosedAtExit):
         *,
         size: Size = None,
         draw: DrawOptions | None = None,
+        clean: CleanOptions | None = None,
         encoder: EncoderOptions | None = None,
         overwrite: bool = False,
         stop: threading.Event | None = None,
@@ -119,6 +122,7 @@ class Segmenter(ClosedAtExit):
             size: what the network sees: ``"512x288"``, a short side, or None to choose from the
                 clip's aspect ratio; rounded to what the model takes (multiples of 32).
             draw: how labels are drawn.
+            clean: what becomes of labels before that.
             encoder: how the output is encoded.
             overwrite: replace an existing `dst` (when the new file is complete).
             stop: set it, from any thread, to end the run early.
@@ -145,18 +149,25 @@ class Segmenter(ClosedAtExit):
                 clock=clock,
                 size=size,
                 draw=draw,
+                clean=clean,
                 stopped=self._stopped(stop),
             )
             return told.add_to(job.record(output, self._threaded(encoder), on_progress), chosen)
 
     def frames(
-        self, src: str | Path, *, size: Size = None, full_size: bool = False
+        self,
+        src: str | Path,
+        *,
+        size: Size = None,
+        clean: CleanOptions | None = None,
+        full_size: bool = False,
     ) -> Iterator[tuple[VideoFrame, NDArray[np.uint8]]]:
         """Yield every frame of a video with its label map.
 
         Args:
             src: video file.
-            size: as in `video`.
+            size: as in `video`, with `clean`.
+            clean: what becomes of labels before they are yielded.
             full_size: stretch the labels (nearest) to the frame's size; else they have the
                 network's.
 
@@ -173,7 +184,7 @@ class Segmenter(ClosedAtExit):
             net_size = network_size(source.info, self.header.sizes, size)
             told = Notices(self._watcher)
             engine = self._pool.get(net_size, watcher=told.watcher).engine
-            pipeline = Job(source, engine, clock=RunClock(), size=size).pipeline()
+            pipeline = Job(source, engine, clock=RunClock(), size=size, clean=clean).pipeline()
             stack.enter_context(self._running.run(pipeline.end))
             orientation = source.info.orientation
             # A caller may stop half way: the threads must end before the file is closed.
@@ -186,12 +197,19 @@ class Segmenter(ClosedAtExit):
             if self._running.closed:
                 raise StoppedError(f"{src}: the segmenter was closed before all frames were read")
 
-    def image(self, picture: str | Path | NDArray[np.uint8], *, size: Size = None) -> Labels:
+    def image(
+        self,
+        picture: str | Path | NDArray[np.uint8],
+        *,
+        size: Size = None,
+        clean: CleanOptions | None = None,
+    ) -> Labels:
         """The labels of one picture.
 
         Args:
             picture: a file (JPEG, PNG, WebP …; upright as EXIF says), or RGB uint8 ``[H, W, 3]``.
             size: what the network sees, as in `video`; the labels have the picture's size.
+            clean: what becomes of labels before that.
 
         Raises:
             UsageError: a size that cannot be, or an array of another shape or dtype.
@@ -210,6 +228,7 @@ class Segmenter(ClosedAtExit):
             # Averages when it shrinks, as swscale does for frames.
             small = cv2.resize(pixels, net_size, interpolation=cv2.INTER_AREA)
             labels = chosen.engine.infer(np.asarray(small, np.uint8)[None])[0]
+            labels = without_specks(labels, (clean or CleanOptions()).min_area)
         return Labels(stretch(labels, width, height), self.header.classes, pixels, labels)
 
     def live(
@@ -221,6 +240,7 @@ class Segmenter(ClosedAtExit):
         duration_seconds: float | None = None,
         size: Size = None,
         draw: DrawOptions | None = None,
+        clean: CleanOptions | None = None,
         encoder: EncoderOptions | None = None,
         overwrite: bool = False,
         stop: threading.Event | None = None,
@@ -277,6 +297,7 @@ class Segmenter(ClosedAtExit):
                 clock=clock,
                 size=size,
                 draw=draw,
+                clean=clean,
                 live=True,
                 stopped=self._stopped(stop),
             )

@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from streamseg.cli.options import (
+    cleaning_options,
     drawing_options,
     engine_options,
     open_segmenter,
     report_options,
+    take_cleaning,
     take_drawing,
 )
 from streamseg.errors import StreamsegError, UsageError
 
 if TYPE_CHECKING:
     from streamseg.drawing.options import DrawOptions
+    from streamseg.labelmaps.options import CleanOptions
     from streamseg.segmenter import Segmenter
 
 
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 @click.argument("paths", metavar="IN... OUT|DIR", nargs=-1, required=True)
 @engine_options
 @drawing_options
+@cleaning_options
 @click.option("--labels", is_flag=True, help="Write class indices as grey PNGs, not drawings.")
 @report_options
 def image(
@@ -45,7 +49,7 @@ def image(
     from streamseg.cli.output import check_json_target, print_text, write_json
 
     check_json_target(json_target, *paths)
-    draw = take_drawing(values)
+    draw, clean = take_drawing(values), take_cleaning(values)
     jobs = plan(paths, ".png" if labels else None)
     overwrite, size = values.pop("overwrite"), values.pop("size")
     with (
@@ -61,6 +65,7 @@ def image(
                     source,
                     place,
                     size=size,
+                    clean=clean,
                     draw=None if labels else draw,
                     overwrite=overwrite,
                 )
@@ -85,6 +90,7 @@ def segment_one(
     place: Path,
     *,
     size: str | None,
+    clean: CleanOptions,
     draw: DrawOptions | None,
     overwrite: bool,
 ) -> dict[str, float]:
@@ -100,7 +106,7 @@ def segment_one(
 
     # Before any work; and an input is never an output.
     check_picture_place(place, overwrite=overwrite, source=source, lossless=draw is None)
-    labels = segmenter.image(source, size=size)
+    labels = segmenter.image(source, size=size, clean=clean)
     if draw is None:
         labels.save_array(place, overwrite=overwrite)
     else:

@@ -10,6 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from streamseg.drawing.options import DrawOptions
+    from streamseg.labelmaps.options import CleanOptions
     from streamseg.runtime.building.request import Watcher
     from streamseg.segmenter import Segmenter
     from streamseg.video.encoder import EncoderOptions
@@ -131,6 +132,17 @@ def drawing_options(command: F) -> F:
     return command
 
 
+def cleaning_options(command: F) -> F:
+    """Options of what becomes of labels before they are used."""
+    return click.option(
+        "--min-area",
+        type=click.IntRange(min=0),
+        default=0,
+        metavar="LABELS",
+        help="Give areas of fewer of the network's labels to what surrounds them.",
+    )(command)
+
+
 def encoder_options(command: F) -> F:
     """Options of the video that is written."""
     for option in reversed(
@@ -189,6 +201,13 @@ def take_drawing(values: dict[str, Any]) -> DrawOptions:
         legend=values.pop("legend"),
         edges=values.pop("edges"),
     )
+
+
+def take_cleaning(values: dict[str, Any]) -> CleanOptions:
+    """Take the values of `cleaning_options` out of a command's."""
+    from streamseg.labelmaps.options import CleanOptions
+
+    return CleanOptions(min_area=values.pop("min_area"))
 
 
 def take_encoder(values: dict[str, Any]) -> EncoderOptions:

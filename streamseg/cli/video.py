@@ -10,11 +10,13 @@ import click
 
 from streamseg.cli.interrupts import INTERRUPTED
 from streamseg.cli.options import (
+    cleaning_options,
     drawing_options,
     encoder_options,
     engine_options,
     open_segmenter,
     report_options,
+    take_cleaning,
     take_drawing,
     take_encoder,
 )
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 )
 @engine_options
 @drawing_options
+@cleaning_options
 @click.option("--batch", type=click.IntRange(min=1), help="Frames per engine call.")
 @encoder_options
 @report_options
@@ -59,19 +62,21 @@ def video(
             f"video takes IN and OUT, got {len(paths)}; for several files give --out-dir DIR"
         )
     check_json_target(json_target, *paths)
-    draw, encoder = take_drawing(values), take_encoder(values)
+    draw, clean, encoder = take_drawing(values), take_cleaning(values), take_encoder(values)
     with (
         RunBar(quiet=quiet or json_target == "-") as bar,
         open_segmenter(values, bar.watcher) as segmenter,
     ):
+        options = {**values, "draw": draw, "clean": clean, "encoder": encoder}
         if out_dir is not None:
             from streamseg.cli.several import segment_all
 
-            options = {**values, "draw": draw, "encoder": encoder}
             results = segment_all(segmenter, paths, out_dir, options, bar)
         else:
             src, dst = paths
-            stats = segmenter.video(src, dst, draw=draw, encoder=encoder, on_progress=bar, **values)
+            stats = segmenter.video(
+                src, dst, draw=draw, clean=clean, encoder=encoder, on_progress=bar, **values
+            )
     if out_dir is not None:
         from streamseg.cli.several import report_all
 

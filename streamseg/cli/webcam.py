@@ -8,11 +8,13 @@ import click
 
 from streamseg.cli.options import (
     Number,
+    cleaning_options,
     drawing_options,
     encoder_options,
     engine_options,
     open_segmenter,
     report_options,
+    take_cleaning,
     take_drawing,
     take_encoder,
 )
@@ -31,6 +33,7 @@ from streamseg.cli.video import finish
 @click.option("--duration", "duration_seconds", type=Number(min=0, min_open=True), help="Seconds.")
 @engine_options
 @drawing_options
+@cleaning_options
 @encoder_options
 @report_options
 def webcam(
@@ -44,12 +47,12 @@ def webcam(
     from streamseg.cli.output import check_json_target
 
     check_json_target(json_target, source, record)
-    draw, encoder = take_drawing(values), take_encoder(values)
+    draw, clean, encoder = take_drawing(values), take_cleaning(values), take_encoder(values)
     with (
         RunBar(live=True, quiet=quiet or json_target == "-") as bar,
         open_segmenter(values, bar.watcher) as segmenter,
     ):
         stats = segmenter.live(
-            source, record, draw=draw, encoder=encoder, on_progress=bar, **values
+            source, record, draw=draw, clean=clean, encoder=encoder, on_progress=bar, **values
         )
     finish(stats, json_target, quiet)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from streamseg.drawing.blend import Strips, copy_rows, draw_rows
 from streamseg.drawing.edges import Stroke, draw_stroke, edge_strokes, find_edges
-from streamseg.drawing.legend import blend_legend, draw_legend, fits_legend
+from streamseg.drawing.legendplanes import LegendPlanes
 from streamseg.drawing.options import DrawOptions
 from streamseg.drawing.orientation import AS_STORED, Orientation
 from streamseg.drawing.stencil import (
@@ -35,7 +35,7 @@ from streamseg.drawing.yuv import (
     even_size,
     new_frame_like,
     planes_of,
-    rgb_to_planes,
+    seconds,
     to_supported,
 )
 from streamseg.errors import UsageError
@@ -98,10 +98,13 @@ class Compositor:
         self._colour: ColourSpec | None = None
         self._tables: list[ClassTable] = []
         self._strips = Strips(threads)
-        self._legend_rgb = (
-            self._draw_legend() if draw.legend and fits_legend(*self.pane_size) else None
+        self.warnings: list[str] = []
+        """What could not be drawn as asked, in sentences; grows with the frames."""
+        self._legend = (
+            LegendPlanes(palette, self.covered, self._class_alpha(), orientation)
+            if draw.legend
+            else None
         )
-        self._legend_planes: list[Plane] = []
 
     def compose(self, frame: VideoFrame, labels_HW: NDArray[np.uint8]) -> VideoFrame:
         """A new frame with the labels drawn; `frame` is not changed.
@@ -133,8 +136,13 @@ class Compositor:
         self._strips.run(work)
         if self._smooth and (labels_HW.shape[1] < pane_width or len(labels_HW) < pane_height):
             self._smooth_edges(source, panes, labels_HW, every_chroma=cover is not None)
-        for pane, legend in zip(panes, self._legend_planes, strict=False):
-            _blend_legend(pane, legend, self._orientation)
+        if self._legend is not None:
+            self._legend.draw(panes, labels_HW, colour, self._layout, seconds(frame))
+            if self._legend.no_room and not self.warnings:
+                self.warnings.append(
+                    f"the picture ({pane_width}x{pane_height}) has no room for a legend that can "
+                    "be read; some frames have none"
+                )
         return out
 
     def _smooth_edges(
@@ -177,14 +185,13 @@ class Compositor:
             return whole_stencil(labels_HW, table.blended(alpha), size), alpha
         return partial_stencil(labels_HW, table, size, cover if index else None), 1
 
-    def _draw_legend(self) -> NDArray[np.uint8]:
-        """The panel as it is stored: turned and mirrored against what the player does."""
-        width, height = self._orientation.shown_size(*self.pane_size)
-        panel = draw_legend(self.palette, self.covered, max_height=height, max_width=width)
-        return np.ascontiguousarray(self._orientation.stored(panel))
+    def _class_alpha(self) -> NDArray[np.float64]:
+        """``[K]``: share of each class's colour."""
+        alpha = 1.0 if self.mode == "mask" else self.alpha
+        return np.where(self.covered, alpha, 0.0)
 
     def _prepare(self, colour: ColourSpec) -> None:
-        """Class colours, and the legend, in this matrix, range and depth."""
+        """Class colours in this matrix, range and depth."""
         self._colour = colour
         rgb = np.zeros((256, 3), np.uint8)
         for index in np.flatnonzero(self.covered):
@@ -199,11 +206,9 @@ class Compositor:
         # What is not drawn is black in a mask.
         alpha = np.full(256, 1.0 if self.mode == "mask" else 0.0)
         if self.mode != "mask":
-            alpha[: len(self.covered)][self.covered] = self.alpha
+            alpha[: len(self.palette)] = self._class_alpha()
         count = len(self.palette)
         self._tables = [ClassTable(colour=c, alpha=alpha, classes=count) for c in colours]
-        if self._legend_rgb is not None:
-            self._legend_planes = rgb_to_planes(self._legend_rgb, colour, self._layout)
 
 
 def covered_classes(palette: Palette, classes: Sequence[str] | None) -> NDArray[np.bool_]:
@@ -235,12 +240,3 @@ def _pane(plane: Plane, at: tuple[int, int], width: int, height: int) -> Plane:
 def _flat(plane: Plane) -> Plane:
     """Cb and Cr beside each other as two columns; a view."""
     return plane.reshape(plane.shape[0], -1) if plane.ndim == 3 else plane
-
-
-def _blend_legend(pane: Plane, legend: Plane, orientation: Orientation) -> None:
-    """Into the corner that a player shows at the top left."""
-    height, width = legend.shape[:2]
-    right, down = orientation.stored_direction(-1, -1)
-    top = 0 if down < 0 else pane.shape[0] - height
-    left = 0 if right < 0 else pane.shape[1] - width
-    blend_legend(pane[top : top + height, left : left + width], legend)

@@ -38,7 +38,7 @@ class DrawOptions:
     palette: str | Path = DEFAULT_PALETTE
     """A name of `streamseg.models.colours.PALETTES`, or a file of classes and colours."""
     legend: bool = False
-    """Draw class names and colours into the top left corner."""
+    """Draw names and colours of the classes that are there into the top left corner."""
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:

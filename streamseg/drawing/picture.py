@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from streamseg.drawing.composite import UNDRAWN, covered_classes
 from streamseg.drawing.edges import draw_stroke, edge_strokes, find_edges
-from streamseg.drawing.legend import blend_legend, draw_legend, fits_legend
+from streamseg.drawing.legend import Presence, draw_legend, lay_over
 from streamseg.drawing.options import DrawOptions
 from streamseg.drawing.stencil import ClassTable
 from streamseg.drawing.stretch import stretch
@@ -51,9 +51,16 @@ def draw_on_picture(
         table = ClassTable(colour=colours, alpha=alpha, classes=len(palette))
         for stroke in edge_strokes(find_edges(looks[labels_HW]), (width, height)):
             draw_stroke(picture_HWC, drawn, stroke, table)
-    if options.legend and fits_legend(width, height):
-        panel = draw_legend(palette, covered, max_height=height, max_width=width)
-        blend_legend(drawn[: panel.shape[0], : panel.shape[1]], panel)
+    if options.legend:
+        listed = Presence(covered).see(labels_HW, 0.0)
+        legend = draw_legend(
+            palette, listed, width=width, height=height, alpha=alpha[: len(palette)]
+        )
+        if legend is not None:
+            rows, columns = legend.weight.shape
+            corner = np.s_[legend.margin : legend.margin + rows]
+            side = np.s_[legend.margin : legend.margin + columns]
+            lay_over(drawn[corner, side], legend.rgb, legend.weight)
     if options.mode == "side-by-side":
         drawn = np.concatenate([picture_HWC, drawn], axis=1)
     return np.ascontiguousarray(drawn, dtype=np.uint8)

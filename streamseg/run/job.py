@@ -16,11 +16,12 @@ from streamseg.drawing.composite import Compositor, covered_classes
 from streamseg.drawing.options import DrawOptions
 from streamseg.drawing.yuv import LAYOUTS, is_rgb_format, rgb_target, seconds
 from streamseg.errors import SourceError, StoppedError
+from streamseg.labelmaps.options import CleanOptions
 from streamseg.models.colours import recoloured
 from streamseg.models.sizes import SizeRule
 from streamseg.run.netsize import choose_size, parse_size
 from streamseg.run.pipeline import Pipeline, Stage
-from streamseg.run.stages import compose_stage, infer_stage
+from streamseg.run.stages import clean_stages, compose_stage, infer_stage
 from streamseg.run.stats import RunClock, Stats
 from streamseg.runtime.cpu import cpu_threads
 from streamseg.runtime.engine import Engine
@@ -73,6 +74,7 @@ class Job:
         clock: started when the run began.
         size: what the network sees.
         draw: how labels are drawn.
+        clean: what becomes of labels before that.
         live: freshest frame first: the oldest waiting frame is dropped, no batch is waited for.
         stopped: asked some ten times a second; True ends the run as Ctrl-C does.
 
@@ -88,11 +90,12 @@ class Job:
         clock: RunClock,
         size: Size = None,
         draw: DrawOptions | None = None,
+        clean: CleanOptions | None = None,
         live: bool = False,
         stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         self.source, self.engine, self.clock = source, engine, clock
-        self.draw = draw or DrawOptions()
+        self.draw, self.clean = draw or DrawOptions(), clean or CleanOptions()
         self.live = live
         self._stopped = stopped
         # Refuse a wrong class before a file is created.
@@ -101,12 +104,13 @@ class Job:
         self.size = network_size(source.info, engine.spec.model.sizes, size)
 
     def pipeline(self, *last_stages: Stage) -> Pipeline:
-        """Decode, downscale and infer, followed by the stages given."""
+        """Decode, downscale, infer and clean, followed by the stages given."""
         return Pipeline(
             self.source,
             [
                 Stage("downscale", Downscale(self.size, self.source.info.orientation)),
                 infer_stage(self.engine, live=self.live),
+                *clean_stages(self.clean),
                 *last_stages,
             ],
             source_name="receive" if self.live else "decode",
@@ -153,7 +157,8 @@ class Job:
             )
             interrupted = self._run(pipeline, on_progress)
             writer.finish(self.source.leftover)
-        return self._summary(pipeline, output.final, interrupted, writer.warnings, writer.notes)
+        warnings = [*compositor.warnings, *writer.warnings]
+        return self._summary(pipeline, output.final, interrupted, warnings, writer.notes)
 
     def discard(self, on_progress: OnProgress = None) -> Stats:
         """Segment and throw the labels away: measures a live source without a recording."""

@@ -1,4 +1,4 @@
-"""The engine's and the compositor's stages: a batch of `Item`s in, the same items out."""
+"""The engine's stage, and those behind it: a batch of `Item`s in, the same items out."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from streamseg.drawing.composite import Compositor
 from streamseg.drawing.orientation import AS_STORED, Orientation
+from streamseg.labelmaps.options import CleanOptions
+from streamseg.labelmaps.specks import without_specks
 from streamseg.run.pipeline import Stage
 from streamseg.runtime.engine import Engine
 from streamseg.video.source import Item
@@ -31,6 +33,20 @@ def infer_stage(engine: Engine, *, live: bool = False) -> Stage:
 def _small(item: Item) -> NDArray[np.uint8]:
     assert item.small_HWC is not None, "downscale comes before the engine"
     return item.small_HWC
+
+
+def clean_stages(options: CleanOptions) -> list[Stage]:
+    """What is done to `labels_HW` before they are used; no stage where that is nothing."""
+    if not options.min_area:
+        return []
+
+    def clean(items: list[Item]) -> list[Item]:
+        for item in items:
+            assert item.labels_HW is not None, "the engine comes before cleaning"
+            item.labels_HW = without_specks(item.labels_HW, options.min_area)
+        return items
+
+    return [Stage("clean", clean)]
 
 
 def compose_stage(compositor: Compositor, orientation: Orientation = AS_STORED) -> Stage:

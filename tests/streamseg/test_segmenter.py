@@ -11,11 +11,13 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from streamseg import DrawOptions, Segmenter, label_frames
 from streamseg.errors import SourceError, StoppedError, UsageError
+from streamseg.labelmaps.options import CleanOptions
 from streamseg.run.job import RunProgress
-from tests.streamseg.clips import GREEN, Clip, paint, read_times, scene
+from tests.streamseg.clips import GREEN, HEIGHT, INKS, WIDTH, Clip, paint, read_times, scene
 from tests.streamseg.fakes import COLOURS
 
 pytestmark = pytest.mark.usefixtures("no_thread_left")
@@ -182,3 +184,19 @@ def test_classes_are_those_of_the_model(segmenter: Segmenter, clip: Path, tmp_pa
     with pytest.raises(UsageError, match="unknown class 'cra'; known: red, green, blue"):
         segmenter.video(clip, tmp_path / "a.mp4", draw=DrawOptions(classes=["cra"]))
     assert segmenter.header.classes.names[GREEN] == "green"
+
+
+def test_specks_are_cleaned_before_labels_are_used(toy_model: Path, tmp_path: Path) -> None:
+    def speckled(index: int) -> NDArray[np.uint8]:
+        picture = paint(np.zeros((HEIGHT, WIDTH), np.uint8))
+        picture[20:24, 30:34] = INKS[GREEN]
+        return picture
+
+    source = Clip(frames=2, draw=speckled, options=(("crf", "1"),)).write(tmp_path / "in.mp4")
+    clean = CleanOptions(min_area=200)
+    with Segmenter(toy_model) as segmenter:
+        as_seen = [labels for _, labels in segmenter.frames(source)]
+        cleaned = [labels for _, labels in segmenter.frames(source, clean=clean)]
+        picture = segmenter.image(speckled(0), clean=clean)
+    assert all((labels == GREEN).any() for labels in as_seen)
+    assert not any((labels == GREEN).any() for labels in [*cleaned, picture.array])

@@ -10,13 +10,12 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from streamseg.drawing.composite import Compositor
-from streamseg.drawing.legend import draw_legend
 from streamseg.drawing.options import MODES, DrawOptions, Mode
 from streamseg.drawing.orientation import ALL, AS_STORED, Orientation
 from streamseg.drawing.stretch import stretch
 from streamseg.drawing.yuv import LAYOUTS, ColourSpec, Plane, planes_of
 from streamseg.errors import UsageError
-from streamseg.models.palette import CAMVID, Palette
+from streamseg.models.palette import Palette
 from tests.streamseg.clips import (
     BLUE,
     GREEN,
@@ -218,24 +217,6 @@ def test_frames_of_another_size_and_format_are_brought_to_the_first_one_s() -> N
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("pixel_format", FORMATS)
-def test_the_legend_lists_the_drawn_classes_in_a_corner(pixel_format: str, mode: Mode) -> None:
-    frame = noisy(pixel_format, 640, 480)
-    labels = scene(0, 640, 480)
-    options: dict[str, Any] = {"mode": mode, "classes": ["green", "blue"]}
-    plain = compositor(frame, **options).compose(frame, labels)
-    drawn = compositor(frame, legend=True, **options).compose(frame, labels)
-    panel = draw_legend(PALETTE, np.array([False, True, True]), max_height=480, max_width=640)
-    height, width = panel.shape[:2]
-    left = 640 if mode == "side-by-side" else 0
-    luma_plain, luma = planes_of(plain)[0], planes_of(drawn)[0]
-    changed = luma != luma_plain
-    assert changed[:height, left : left + width].mean() > 0.9
-    changed[:height, left : left + width] = False
-    assert not changed.any(), "nothing outside of the panel"
-
-
-@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("orientation", ALL[1:])
 def test_whatever_a_player_turns_looks_as_if_nothing_was_turned(
     orientation: Orientation, mode: Mode
@@ -250,14 +231,6 @@ def test_whatever_a_player_turns_looks_as_if_nothing_was_turned(
     out = drawing.compose(turned, np.ascontiguousarray(orientation.stored(labels)))
     for plane, shown in zip(planes_of(out), planes_of(expected), strict=True):
         np.testing.assert_array_equal(plane, orientation.stored(shown))
-
-
-def test_a_legend_has_every_drawn_colour_and_no_other() -> None:
-    covered = np.ones(len(CAMVID), np.bool_)
-    covered[CAMVID.names.index("road")] = False
-    panel = draw_legend(CAMVID, covered, max_height=480, max_width=640)
-    for name, colour in zip(CAMVID.names, CAMVID.colours, strict=True):
-        assert (panel == colour).all(axis=2).any() == (name != "road"), name
 
 
 @pytest.mark.parametrize("size", [(2, 2), (16, 16), (32, 200), (4096, 16), (8, 480)])
