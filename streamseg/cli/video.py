@@ -74,9 +74,7 @@ def video(
             results = segment_all(segmenter, paths, out_dir, options, bar)
         else:
             src, dst = paths
-            stats = segmenter.video(
-                src, dst, draw=draw, clean=clean, encoder=encoder, on_progress=bar, **values
-            )
+            stats = segmenter.video(src, dst, on_progress=bar, **options)
     if out_dir is not None:
         from streamseg.cli.several import report_all
 
