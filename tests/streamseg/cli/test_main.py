@@ -141,7 +141,7 @@ def test_debug_shows_the_traceback(cli: Cli, tmp_path: Path, place: list[str]) -
 
 def test_a_run_tells_people_in_plain_lines(cli: Cli, clip: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.mp4"
-    result = cli("video", clip, out, "--model", "MODEL", "--legend")
+    result = cli("video", clip, out, "--model", "MODEL")
     assert result.returncode == 0
     assert result.stderr == ""
     assert ESCAPE not in result.stdout
