@@ -33,8 +33,11 @@ if TYPE_CHECKING:
         UsageError,
     )
     from streamseg.functions import label_frames, segment_live, segment_video, write_sample
+    from streamseg.labelmaps.options import CleanOptions
+    from streamseg.labelmaps.outputs import LabelOutputs
     from streamseg.labels import Labels
     from streamseg.models.palette import Palette
+    from streamseg.recolor import recolor_video
     from streamseg.run.stats import StageStats, Stats
     from streamseg.runtime.engine import Engine, EngineSpec
     from streamseg.runtime.open import open_engine
@@ -42,11 +45,13 @@ if TYPE_CHECKING:
     from streamseg.video.encoder import EncoderOptions
 
 __all__ = [
+    "CleanOptions",
     "DrawOptions",
     "EncoderOptions",
     "Engine",
     "EngineError",
     "EngineSpec",
+    "LabelOutputs",
     "Labels",
     "ModelError",
     "OutputError",
@@ -61,6 +66,7 @@ __all__ = [
     "__version__",
     "label_frames",
     "open_engine",
+    "recolor_video",
     "segment_live",
     "segment_video",
     "write_sample",
@@ -69,11 +75,13 @@ __all__ = [
 # Name -> module. Loaded on first use (PEP 562): `streamseg --help` must not wait for PyAV, OpenCV
 # and ONNX Runtime.
 _HOMES = {
+    "CleanOptions": "labelmaps.options",
     "DrawOptions": "drawing.options",
     "EncoderOptions": "video.encoder",
     "Engine": "runtime.engine",
     "EngineError": "errors",
     "EngineSpec": "runtime.engine",
+    "LabelOutputs": "labelmaps.outputs",
     "Labels": "labels",
     "ModelError": "errors",
     "OutputError": "errors",
@@ -87,6 +95,7 @@ _HOMES = {
     "UsageError": "errors",
     "label_frames": "functions",
     "open_engine": "runtime.open",
+    "recolor_video": "recolor",
     "segment_live": "functions",
     "segment_video": "functions",
     "write_sample": "functions",

@@ -25,6 +25,7 @@ from streamseg.drawing.options import DrawOptions
 from streamseg.drawing.stretch import stretch
 from streamseg.errors import StoppedError, UsageError
 from streamseg.labelmaps.options import CleanOptions
+from streamseg.labelmaps.outputs import LabelOutputs, open_sinks
 from streamseg.labelmaps.specks import without_specks
 from streamseg.labels import Labels
 from streamseg.live.address import is_served_once
@@ -100,11 +101,12 @@ class Segmenter(ClosedAtExit):
     def video(
         self,
         src: str | Path,
-        dst: str | Path,
+        dst: str | Path | None,
         *,
         size: Size = None,
         draw: DrawOptions | None = None,
         clean: CleanOptions | None = None,
+        labels: LabelOutputs | None = None,
         encoder: EncoderOptions | None = None,
         overwrite: bool = False,
         stop: threading.Event | None = None,
@@ -118,11 +120,12 @@ class Segmenter(ClosedAtExit):
 
         Args:
             src: video file.
-            dst: ``.mp4``, ``.mov`` or ``.mkv`` to write.
+            dst: ``.mp4``, ``.mov`` or ``.mkv`` to write; None draws nothing.
             size: what the network sees: ``"512x288"``, a short side, or None to choose from the
                 clip's aspect ratio; rounded to what the model takes (multiples of 32).
             draw: how labels are drawn.
             clean: what becomes of labels before that.
+            labels: where labels go beside the drawing.
             encoder: how the output is encoded.
             overwrite: replace an existing `dst` (when the new file is complete).
             stop: set it, from any thread, to end the run early.
@@ -137,12 +140,17 @@ class Segmenter(ClosedAtExit):
             OutputError: `dst` cannot be written.
         """
         clock = RunClock()
-        output = OutputPath.check(Path(dst), overwrite=overwrite, source=Path(src))
+        labels = labels or LabelOutputs()
+        output = None
+        if dst is not None:
+            output = OutputPath.check(Path(dst), overwrite=overwrite, source=Path(src))
+        openers = labels.openers(overwrite=overwrite, source=Path(src))
         told = Notices(self._watcher)
-        with self._running.run(), self._open(src) as source:
-            chosen = self._pool.get(
-                network_size(source.info, self.header.sizes, size), watcher=told.watcher
-            )
+        with self._running.run(), ExitStack() as stack:
+            source = stack.enter_context(self._open(src, all_streams=output is not None))
+            net_size = network_size(source.info, self.header.sizes, size)
+            chosen = self._pool.get(net_size, watcher=told.watcher)
+            header = chosen.engine.spec.model
             job = Job(
                 source,
                 chosen.engine,
@@ -150,9 +158,14 @@ class Segmenter(ClosedAtExit):
                 size=size,
                 draw=draw,
                 clean=clean,
+                sinks=open_sinks(stack, openers, source.info, net_size, header),
                 stopped=self._stopped(stop),
             )
-            return told.add_to(job.record(output, self._threaded(encoder), on_progress), chosen)
+            if output is None:
+                stats = job.discard(on_progress)
+            else:
+                stats = job.record(output, self._threaded(encoder), on_progress)
+            return told.add_to(stats, chosen)
 
     def frames(
         self,

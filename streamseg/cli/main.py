@@ -20,6 +20,7 @@ from streamseg.cli.importmodel import import_model
 from streamseg.cli.interrupts import INTERRUPTED
 from streamseg.cli.options import debug_option, wants_debug
 from streamseg.cli.output import say
+from streamseg.cli.recolor import recolor
 from streamseg.cli.sample import sample
 from streamseg.cli.video import video
 from streamseg.cli.webcam import webcam
@@ -73,5 +74,15 @@ def main() -> None:
     os.environ.setdefault("SVT_LOG", "0")  # SVT-AV1 writes lines of its own, on every start too
 
 
-for _command in (video, webcam, image, sample, import_model, build_engine, engines, doctor):
+for _command in (
+    video,
+    recolor,
+    webcam,
+    image,
+    sample,
+    import_model,
+    build_engine,
+    engines,
+    doctor,
+):
     main.add_command(debug_option(_command))

@@ -11,6 +11,7 @@ import click
 if TYPE_CHECKING:
     from streamseg.drawing.options import DrawOptions
     from streamseg.labelmaps.options import CleanOptions
+    from streamseg.labelmaps.outputs import LabelOutputs
     from streamseg.runtime.building.request import Watcher
     from streamseg.segmenter import Segmenter
     from streamseg.video.encoder import EncoderOptions
@@ -143,6 +144,27 @@ def cleaning_options(command: F) -> F:
     )(command)
 
 
+def label_output_options(command: F) -> F:
+    """Options of where labels go beside the drawing."""
+    for option in reversed(
+        (
+            click.option(
+                "--labels",
+                "label_video",
+                metavar="FILE.mkv",
+                help="Write the class indices too: a lossless grey video, for 'recolor'.",
+            ),
+            click.option(
+                "--label-pngs",
+                metavar="DIR",
+                help="Write the class indices too: a grey PNG a frame, at the network's size.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
 def encoder_options(command: F) -> F:
     """Options of the video that is written."""
     for option in reversed(
@@ -208,6 +230,13 @@ def take_cleaning(values: dict[str, Any]) -> CleanOptions:
     from streamseg.labelmaps.options import CleanOptions
 
     return CleanOptions(min_area=values.pop("min_area"))
+
+
+def take_label_outputs(values: dict[str, Any]) -> LabelOutputs:
+    """Take the values of `label_output_options` out of a command's."""
+    from streamseg.labelmaps.outputs import LabelOutputs
+
+    return LabelOutputs(video=values.pop("label_video"), pictures=values.pop("label_pngs"))
 
 
 def take_encoder(values: dict[str, Any]) -> EncoderOptions:

@@ -14,11 +14,13 @@ from streamseg.cli.options import (
     drawing_options,
     encoder_options,
     engine_options,
+    label_output_options,
     open_segmenter,
     report_options,
     take_cleaning,
     take_drawing,
     take_encoder,
+    take_label_outputs,
 )
 from streamseg.errors import UsageError
 
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 @engine_options
 @drawing_options
 @cleaning_options
+@label_output_options
 @click.option("--batch", type=click.IntRange(min=1), help="Frames per engine call.")
 @encoder_options
 @report_options
@@ -49,15 +52,20 @@ def video(
 ) -> None:
     """Segment the video file IN into the video file OUT (.mp4, .mov or .mkv).
 
+    OUT may be left out where something else is asked for, as --labels.
+
     With --out-dir, any number of files through one engine: one that fails does not stop the
     others, and the exit code is then 1. Ctrl-C finishes a playable file of what was done so far.
     """
     from streamseg.cli.bars import RunBar
     from streamseg.cli.output import check_json_target
 
-    if out_dir is None and len(paths) == 1:
+    labels = take_label_outputs(values)
+    if out_dir is not None and labels:
+        raise UsageError("--labels and --label-pngs are of one video; give IN without --out-dir")
+    if out_dir is None and len(paths) == 1 and not labels:
         raise click.UsageError("Missing argument 'OUT' (for several files give --out-dir DIR).")
-    if out_dir is None and len(paths) != 2:
+    if out_dir is None and len(paths) > 2:
         raise UsageError(
             f"video takes IN and OUT, got {len(paths)}; for several files give --out-dir DIR"
         )
@@ -73,8 +81,8 @@ def video(
 
             results = segment_all(segmenter, paths, out_dir, options, bar)
         else:
-            src, dst = paths
-            stats = segmenter.video(src, dst, on_progress=bar, **options)
+            src, dst = paths[0], paths[1] if len(paths) == 2 else None
+            stats = segmenter.video(src, dst, labels=labels, on_progress=bar, **options)
     if out_dir is not None:
         from streamseg.cli.several import report_all
 

@@ -5,7 +5,7 @@ Knows nothing about how sources and engines are opened, nor about command lines.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,17 +17,23 @@ from streamseg.drawing.options import DrawOptions
 from streamseg.drawing.yuv import LAYOUTS, is_rgb_format, rgb_target, seconds
 from streamseg.errors import SourceError, StoppedError
 from streamseg.labelmaps.options import CleanOptions
+from streamseg.labelmaps.sink import LabelSink
 from streamseg.models.colours import recoloured
 from streamseg.models.sizes import SizeRule
 from streamseg.run.netsize import choose_size, parse_size
 from streamseg.run.pipeline import Pipeline, Stage
-from streamseg.run.stages import clean_stages, compose_stage, infer_stage
+from streamseg.run.stages import (
+    Recorded,
+    clean_stages,
+    compose_stage,
+    label_stages,
+    sink_stages,
+)
 from streamseg.run.stats import RunClock, Stats
 from streamseg.runtime.cpu import cpu_threads
 from streamseg.runtime.engine import Engine
 from streamseg.video.encoder import EncoderOptions, encoder_format
 from streamseg.video.output import OutputPath
-from streamseg.video.scaling import Downscale
 from streamseg.video.source import Item, Source, SourceInfo
 from streamseg.video.writer import VideoWriter
 
@@ -70,11 +76,12 @@ class Job:
 
     Args:
         source: opened; closing it is the caller's.
-        engine: opened; closing it is the caller's.
+        engine: opened; closing it is the caller's. Or what says that frames bring labels along.
         clock: started when the run began.
         size: what the network sees.
         draw: how labels are drawn.
         clean: what becomes of labels before that.
+        sinks: what takes labels beside the drawing; opened, and finished with the run.
         live: freshest frame first: the oldest waiting frame is dropped, no batch is waited for.
         stopped: asked some ten times a second; True ends the run as Ctrl-C does.
 
@@ -85,17 +92,19 @@ class Job:
     def __init__(
         self,
         source: Source,
-        engine: Engine,
+        engine: Engine | Recorded,
         *,
         clock: RunClock,
         size: Size = None,
         draw: DrawOptions | None = None,
         clean: CleanOptions | None = None,
+        sinks: Sequence[LabelSink] = (),
         live: bool = False,
         stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         self.source, self.engine, self.clock = source, engine, clock
         self.draw, self.clean = draw or DrawOptions(), clean or CleanOptions()
+        self.sinks = sinks
         self.live = live
         self._stopped = stopped
         # Refuse a wrong class before a file is created.
@@ -108,9 +117,9 @@ class Job:
         return Pipeline(
             self.source,
             [
-                Stage("downscale", Downscale(self.size, self.source.info.orientation)),
-                infer_stage(self.engine, live=self.live),
+                *label_stages(self.engine, self.size, self.source.info.orientation, live=self.live),
                 *clean_stages(self.clean),
+                *sink_stages(self.sinks),
                 *last_stages,
             ],
             source_name="receive" if self.live else "decode",
@@ -157,11 +166,17 @@ class Job:
             )
             interrupted = self._run(pipeline, on_progress)
             writer.finish(self.source.leftover)
-        warnings = [*compositor.warnings, *writer.warnings]
+            warnings = [*compositor.warnings, *writer.warnings, *self._finish_sinks()]
         return self._summary(pipeline, output.final, interrupted, warnings, writer.notes)
 
+    def _finish_sinks(self) -> list[str]:
+        """Complete what sinks wrote; what they have to say."""
+        for sink in self.sinks:
+            sink.finish()
+        return [warning for sink in self.sinks for warning in sink.warnings]
+
     def discard(self, on_progress: OnProgress = None) -> Stats:
-        """Segment and throw the labels away: measures a live source without a recording."""
+        """Segment and draw nothing: labels go to the sinks alone, or nowhere to measure speed."""
 
         def count(items: list[Item]) -> list[Item]:
             for item in items:
@@ -170,7 +185,7 @@ class Job:
 
         pipeline = self.pipeline(Stage("discard", count))
         interrupted = self._run(pipeline, on_progress)
-        return self._summary(pipeline, None, interrupted, [], [])
+        return self._summary(pipeline, None, interrupted, self._finish_sinks(), [])
 
     def _compositor(self, encoder: EncoderOptions) -> Compositor:
         info = self.source.info

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +11,11 @@ from numpy.typing import NDArray
 from streamseg.drawing.composite import Compositor
 from streamseg.drawing.orientation import AS_STORED, Orientation
 from streamseg.labelmaps.options import CleanOptions
+from streamseg.labelmaps.sink import LabelSink
 from streamseg.labelmaps.specks import without_specks
 from streamseg.run.pipeline import Stage
-from streamseg.runtime.engine import Engine
+from streamseg.runtime.engine import Engine, EngineSpec
+from streamseg.video.scaling import Downscale
 from streamseg.video.source import Item
 
 
@@ -33,6 +36,37 @@ def infer_stage(engine: Engine, *, live: bool = False) -> Stage:
 def _small(item: Item) -> NDArray[np.uint8]:
     assert item.small_HWC is not None, "downscale comes before the engine"
     return item.small_HWC
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """In place of an engine: labels come with the frames, from a file."""
+
+    spec: EngineSpec
+    """Which model gave them."""
+
+
+def label_stages(
+    engine: Engine | Recorded, size: tuple[int, int], orientation: Orientation, *, live: bool
+) -> list[Stage]:
+    """What fills in `labels_HW`; nothing where frames bring labels along."""
+    if isinstance(engine, Recorded):
+        return []
+    return [Stage("downscale", Downscale(size, orientation)), infer_stage(engine, live=live)]
+
+
+def sink_stages(sinks: Sequence[LabelSink]) -> list[Stage]:
+    """What hands labels to sinks; no stage where there are none."""
+    if not sinks:
+        return []
+
+    def take(items: list[Item]) -> list[Item]:
+        for item in items:
+            for sink in sinks:
+                sink.take(item)
+        return items
+
+    return [Stage("labels", take)]
 
 
 def clean_stages(options: CleanOptions) -> list[Stage]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 
@@ -94,6 +94,11 @@ class FileSource(ContainerReader):
     def stream(self) -> VideoStream:
         """The video stream that is read."""
         return self._video
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """What is written about the whole file."""
+        return self._container.metadata
 
     def _duration_from_header(self) -> float | None:
         if self._video.duration is not None and self._video.time_base is not None:

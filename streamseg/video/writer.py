@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from math import lcm
 from pathlib import Path
 from types import TracebackType
@@ -41,6 +41,7 @@ class VideoWriter:
         size: width and height of the frames to come.
         pixel_format: of the frames to come; see `encoder_format`.
         options: encoder, quality, speed.
+        tags: text to write about the file, beside what is carried along.
 
     Raises:
         UsageError: an unknown encoder, or one that refuses these options.
@@ -55,8 +56,10 @@ class VideoWriter:
         size: tuple[int, int],
         pixel_format: str,
         options: EncoderOptions,
+        tags: Mapping[str, str] | None = None,
     ) -> None:
         self.output = output
+        self._tags = dict(tags or {})
         self.frames = 0
         self.warnings: list[str] = []
         self.notes: list[str] = []
@@ -96,6 +99,7 @@ class VideoWriter:
             return self._video
 
         try:
+            self._container.metadata.update(self._tags)
             if luggage is None:
                 add_picture()
             else:

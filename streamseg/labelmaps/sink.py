@@ -1,0 +1,49 @@
+"""What takes the labels of a run beside its drawn video, and how a run is told of them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from types import TracebackType
+from typing import Self
+
+from streamseg.video.source import Item
+
+
+class LabelSink(ABC):
+    """Takes every frame's labels, in order, from one thread; its file appears in `finish`."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+        """What could not be written as asked, in sentences."""
+
+    @abstractmethod
+    def take(self, item: Item) -> None:
+        """One more frame, its `labels_HW` filled in.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+
+    @abstractmethod
+    def finish(self) -> None:
+        """After the last frame: complete what was written, and give it its name.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+
+    @abstractmethod
+    def abort(self) -> None:
+        """Remove what was written; calling it after `finish` changes nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            self.abort()

@@ -1,0 +1,74 @@
+"""Draws stored labels over their video again: at the speed of a transcode, without a network."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from streamseg.drawing.options import DrawOptions
+from streamseg.labelmaps.options import CleanOptions
+from streamseg.labelmaps.video import LabelledSource
+from streamseg.run.job import Job, OnProgress
+from streamseg.run.stages import Recorded
+from streamseg.run.stats import RunClock, Stats
+from streamseg.runtime.cpu import coder_threads, cpu_threads
+from streamseg.runtime.engine import EngineSpec
+from streamseg.video.encoder import EncoderOptions
+from streamseg.video.file import FileSource
+from streamseg.video.output import OutputPath
+
+
+def recolor_video(
+    labels: str | Path,
+    src: str | Path,
+    dst: str | Path,
+    *,
+    draw: DrawOptions | None = None,
+    clean: CleanOptions | None = None,
+    encoder: EncoderOptions | None = None,
+    threads: int | None = None,
+    overwrite: bool = False,
+    on_progress: OnProgress = None,
+) -> Stats:
+    """Draw the labels of a label video over its source again, without running a network.
+
+    Args:
+        labels: label video, as `Segmenter.video` writes it (`LabelOutputs.video`).
+        src: the video that it was made of.
+        dst: file to write.
+        draw: how labels are drawn.
+        clean: what becomes of them before that.
+        encoder: how the output is encoded.
+        threads: CPU threads of decoder and encoder each; None takes all cores.
+        overwrite: replace an existing `dst` (when the new file is complete).
+        on_progress: called some ten times a second from the calling thread.
+
+    Raises:
+        UsageError: an argument that cannot be; nothing was written.
+        KeyboardInterrupt: interrupted before the first frame was written, or twice.
+        SourceError: one of the files cannot be read, or the labels are another video's.
+        OutputError: `dst` cannot be written.
+    """
+    clock = RunClock()
+    output = OutputPath.check(Path(dst), overwrite=overwrite, source=Path(src))
+    encoder = encoder or EncoderOptions()
+    encoder = replace(encoder, threads=encoder.threads or threads or coder_threads())
+    video = FileSource(src, threads=threads or cpu_threads())
+    with video, LabelledSource(video, labels) as source:
+        spec = EngineSpec(
+            backend="labels of a file",
+            model=source.header,
+            path=Path(labels),
+            batch=1,
+            workers=1,
+            threads=1,
+        )
+        job = Job(
+            source,
+            Recorded(spec),
+            clock=clock,
+            size=source.labels_shape,
+            draw=draw,
+            clean=clean,
+        )
+        return job.record(output, encoder, on_progress)
