@@ -78,8 +78,8 @@ def write(
         default_size=size,
         training_data="none",
         training_data_licence="none",
-        checkpoint_sha256="",
-        streamseg_version="",
+        checkpoint_sha256="none",
+        streamseg_version="none",
     )
     onnx.helper.set_model_props(graph, {HEADER_KEY: header.to_json()})
     path.write_bytes(graph.SerializeToString())

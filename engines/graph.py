@@ -31,7 +31,7 @@ from train.models.layers import resize_like
 from train.models.ocr import OcrHead
 from train.models.pooled import PooledHead
 from train.models.pyramid import PYRAMID_BINS, PyramidPooling
-from train.models.segmenter import DECODER_MAPS, at_scale, normalise
+from train.models.segmenter import DECODER_MAPS, at_scale, normalise, shrink
 
 
 def fold_batchnorm(module: nn.Module) -> None:
@@ -248,21 +248,24 @@ class DeployedNetwork(nn.Module):
         # The OCR head's soft regions are the auxiliary head's scores; others only train with it.
         self.regions = model.auxiliary if isinstance(model.head, OcrHead) else None
         self.scales = model.spec.scales
+        self.input_scale = model.spec.input_scale
         self.label_stride = label_stride or model.spec.label_stride
         self.score_factor = stride / self.label_stride
 
     def forward(self, frames_NHWC: Tensor) -> Tensor:
         """Labels of frames."""
+        height, width = frames_NHWC.shape[1:3]
         x = frames_NHWC.to(torch.float32).permute(0, 3, 1, 2) + self.pixel_offset
+        x = shrink(x, self.input_scale)
         if not self.scales:
-            return self.labels(self.scores(x))
+            return self.labels(self.scores(x), height, width)
         largest = self.scores(x)
         fused = largest
         for scale in self.scales:
             if scale != 1:
                 smaller = self.scores(at_scale(x, scale))
                 fused = torch.maximum(fused, resize_like(smaller, largest))
-        return self.labels(fused)
+        return self.labels(fused, height, width)
 
     def scores(self, x_NCHW: Tensor) -> Tensor:
         """`Segmenter.scores` of pictures, at the network's own stride."""
@@ -277,9 +280,13 @@ class DeployedNetwork(nn.Module):
         out: Tensor = self.classifier(x)
         return out
 
-    def labels(self, scores_NKhw: Tensor) -> Tensor:
-        """`train.models.low_resolution_argmax` with constant factors."""
-        scores = enlarge(scores_NKhw, self.score_factor)
+    def labels(self, scores_NKhw: Tensor, height: int, width: int) -> Tensor:
+        """`train.models.low_resolution_argmax`, with constant factors where there are any."""
+        if self.input_scale == 1:
+            scores = enlarge(scores_NKhw, self.score_factor)
+        else:
+            size = (height // self.label_stride, width // self.label_stride)
+            scores = F.interpolate(scores_NKhw, size=size, mode="bilinear", align_corners=False)
         labels = scores.argmax(dim=1, keepdim=True).to(torch.float32)
         if self.label_stride > 1:
             labels = F.interpolate(labels, scale_factor=float(self.label_stride), mode="nearest")

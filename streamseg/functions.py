@@ -116,7 +116,7 @@ def segment_live(
     *,
     realtime: bool = False,
     duration_seconds: float | None = None,
-    model: str | Path = "mbv2",
+    model: str | Path = "mbv2-voc",
     backend: BackendName = "auto",
     precision: PrecisionName | None = None,
     build: bool = True,

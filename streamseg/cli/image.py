@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("paths", metavar="IN... OUT|DIR", nargs=-1, required=True)
-@engine_options
+@engine_options()
 @drawing_options
 @cleaning_options
 @click.option("--labels", is_flag=True, help="Write class indices as grey PNGs, not drawings.")

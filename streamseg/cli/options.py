@@ -51,46 +51,53 @@ def debug_option(command: F) -> F:
     )(command)
 
 
-def engine_options(command: F) -> F:
-    """Options of whatever runs a model: which, how large."""
-    for option in reversed(
-        (
-            click.option("--model", default="mbv2", show_default=True, help="Name or .onnx file."),
-            click.option(
-                "--engine",
-                "backend",
-                type=click.Choice(["auto", "tensorrt", "onnxruntime", "torch"]),
-                default="auto",
-                show_default=True,
-                help="What runs the model; auto takes the fastest that works here. "
-                "The GPU is the first that CUDA_VISIBLE_DEVICES lets through.",
-            ),
-            click.option(
-                "--precision",
-                type=click.Choice(["fp32", "fp16", "int8"]),
-                help="Of the engine [default: the best one that is there].",
-            ),
-            click.option(
-                "--no-build",
-                "build",
-                flag_value=False,
-                default=True,
-                help="Do not build engines now; take what is there.",
-            ),
-            click.option(
-                "--size",
-                metavar="WxH|SHORT",
-                help="What the network sees, in multiples of 32 [default: from the aspect ratio].",
-            ),
-            click.option(
-                "--threads",
-                type=click.IntRange(min=1),
-                help="CPU threads of engine and coders [default: all cores].",
-            ),
-        )
-    ):
-        command = option(command)
-    return command
+def engine_options(model: str = "mbv2") -> Callable[[F], F]:
+    """Options of whatever runs a model: which (`model` unless told), how large."""
+
+    def decorate(command: F) -> F:
+        for option in reversed(
+            (
+                click.option(
+                    "--model", default=model, show_default=True, help="Name or .onnx file."
+                ),
+                click.option(
+                    "--engine",
+                    "backend",
+                    type=click.Choice(["auto", "tensorrt", "onnxruntime", "torch"]),
+                    default="auto",
+                    show_default=True,
+                    help="What runs the model; auto takes the fastest that works here. "
+                    "The GPU is the first that CUDA_VISIBLE_DEVICES lets through.",
+                ),
+                click.option(
+                    "--precision",
+                    type=click.Choice(["fp32", "fp16", "int8"]),
+                    help="Of the engine [default: the best one that is there].",
+                ),
+                click.option(
+                    "--no-build",
+                    "build",
+                    flag_value=False,
+                    default=True,
+                    help="Do not build engines now; take what is there.",
+                ),
+                click.option(
+                    "--size",
+                    metavar="WxH|SHORT",
+                    help="What the network sees, in multiples of 32 "
+                    "[default: from the aspect ratio].",
+                ),
+                click.option(
+                    "--threads",
+                    type=click.IntRange(min=1),
+                    help="CPU threads of engine and coders [default: all cores].",
+                ),
+            )
+        ):
+            command = option(command)
+        return command
+
+    return decorate
 
 
 def drawing_options(command: F) -> F:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="Segment every IN into this folder, under its own name; no OUT then.",
 )
-@engine_options
+@engine_options()
 @drawing_options
 @cleaning_options
 @label_output_options

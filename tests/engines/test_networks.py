@@ -38,6 +38,14 @@ NETWORKS: dict[str, dict[str, Any]] = {
         "decoder_head_channels": 8,
         "decoder_channels": 16,
     },
+    "smaller inside, one layer late": {
+        "backbone": "mobilenet_v2_half",
+        "head_kernel": 1,
+        "decoder": "skip",
+        "decoder_channels": 16,
+        "input_scale": 0.625,
+        "late_padding": (False, True, False, True),
+    },
     "pooled, 3x3 fusion": {"head": "pooled", "head_kernel": 3},
     "deeplabv3, torchvision's shape": {"head": "deeplabv3", "head_kernel": 3, "rates": (8, 12, 16)},
     "deeplabv3+ resnet50, multi-grid, DeepLab's strides": {
@@ -54,6 +62,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
 
 
 EXPORTED = (
+    "smaller inside, one layer late",
     "pooled, half as wide, decoder at stride 8",
     "mobilenet_v3_small, stride 8, last conv",
     "ocr",

@@ -87,6 +87,23 @@ def test_the_decoder_starts_as_the_files_own_scores_one_pixel_on(file: Path) -> 
     torch.testing.assert_close(scores, expected, rtol=1e-3, atol=1e-4)
 
 
+def test_features_that_lie_in_the_middle_of_their_cells_are_read_there(file: Path) -> None:
+    model = network(late_padding=(False, False, False, True))
+    assert load_folded_deeplab(model, file) == "whole network"
+    assert model.decoder is not None
+    weight = next(model.decoder.fuse.parameters())[:6, 0]
+    # 8 pixels are half a pixel too far, an eighth of one of the decoder's
+    along = torch.tensor([0.125, 0.875, 0.0])
+    torch.testing.assert_close(weight, torch.outer(along, along).expand(6, 3, 3))
+
+
+def test_a_files_own_decoder_is_not_mistaken_for_a_classifier_of_the_head(file: Path) -> None:
+    from safetensors.torch import load_file
+
+    save_file(load_file(file) | {"decoder.low.weight": torch.zeros(4, 12, 1, 1)}, file)
+    assert load_folded_deeplab(network(), file) == "backbone and head"
+
+
 def test_measuring_statistics_changes_no_score_and_makes_training_mode_agree(file: Path) -> None:
     model = network()
     load_folded_deeplab(model, file)

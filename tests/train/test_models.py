@@ -15,7 +15,7 @@ from train.models import ModelSpec, build_model, load_backbone_weights, low_reso
 from train.models.layers import adaptive_avg_pool, pooling_matrix
 from train.models.mobilenet import MobileNetV2Backbone
 from train.models.pyramid import PyramidPooling
-from train.models.segmenter import normalise
+from train.models.segmenter import normalise, shrink
 
 
 def small(**values: object) -> ModelSpec:
@@ -57,6 +57,9 @@ def test_training_adds_the_auxiliary_scores() -> None:
         ({"output_stride": 4}, "output_stride is 4; known"),
         ({"decoder_depth": 0}, "decoder_depth must be at least 1, got 0"),
         ({"classes": 1}, "classes must be 2..255"),
+        ({"input_scale": 0.6}, r"input_scale must be 0.5 to 1 in sixteenths \(0.625\), got 0.6"),
+        ({"input_scale": 0.25}, "input_scale must be 0.5 to 1 in sixteenths"),
+        ({"backbone": "resnet18", "late_padding": (True,)}, "late_padding is for MobileNets"),
     ],
 )
 def test_a_spec_says_what_is_wrong(values: dict[str, object], message: str) -> None:
@@ -168,3 +171,43 @@ class TestBackboneWeights:
         monkeypatch.setattr(MobileNet_V2_Weights, "get_state_dict", unreachable)
         with pytest.raises(TrainError, match=r"could not download .*no network.*--init"):
             load_backbone_weights(MobileNetV2Backbone(), "torchvision")
+
+
+def test_a_late_layer_moves_its_features_by_the_stride_before_it() -> None:
+    torch.manual_seed(0)
+    plain = MobileNetV2Backbone().eval()
+    late = MobileNetV2Backbone(late_padding=(False, False, False, True)).eval()
+    late.load_state_dict(plain.state_dict())
+    picture = torch.randn(1, 3, 192, 192)
+    moved = torch.roll(picture, shifts=(-8, -8), dims=(2, 3))
+    with torch.inference_mode():
+        here, there = late.features[:8](picture), plain.features[:8](moved)
+        torch.testing.assert_close(late.features[:7](picture), plain.features[:7](picture))
+    # away from the borders, where a rolled picture is another one
+    inner = (..., slice(4, 8), slice(4, 8))
+    assert here.shape == (1, 64, 12, 12)
+    torch.testing.assert_close(here[inner], there[inner], rtol=1e-3, atol=1e-9)
+    assert (here - plain.features[:8](picture))[inner].abs().max() > 0.1 * here.abs().max()
+
+
+def test_late_padding_wants_a_value_for_each_strided_layer() -> None:
+    with pytest.raises(ValueError, match="late_padding needs 4 values, one a stride-2 layer"):
+        build_model(small(late_padding=(True, False)))
+    assert build_model(small(late_padding=(True,) * 3, output_stride=8))
+
+
+@pytest.mark.parametrize(
+    ("scale", "given", "seen"),
+    [
+        (0.625, (288, 512), (192, 320)),
+        (0.625, (352, 480), (224, 288)),
+        (0.5, (32, 96), (32, 64)),
+        (1.0, (64, 96), (64, 96)),
+    ],
+)
+def test_the_network_sees_a_smaller_picture_in_multiples_of_32(
+    scale: float, given: tuple[int, int], seen: tuple[int, int]
+) -> None:
+    assert shrink(torch.zeros(1, 3, *given), scale).shape[2:] == seen
+    scores = build_model(small(input_scale=scale, decoder="skip")).eval()(torch.zeros(1, 3, *given))
+    assert scores.shape[2:] == (seen[0] // 4, seen[1] // 4)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from train.models.backbones import BACKBONES
 from train.models.heads import HEADS
-from train.models.segmenter import ModelSpec, Segmenter, build_model, low_resolution_argmax
+from train.models.segmenter import Segmenter, build_model, low_resolution_argmax
+from train.models.spec import ModelSpec
 from train.models.weights import load_backbone_weights, load_pretrained_deeplabv3
 
 __all__ = [

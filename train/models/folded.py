@@ -22,6 +22,7 @@ from train.errors import TrainError
 from train.models.mobilenet import MobileNetV2Backbone, MobileNetV2HalfBackbone
 from train.models.pooled import PooledHead
 from train.models.segmenter import Segmenter
+from train.models.spec import ModelSpec
 from train.models.weights import State, read_file
 
 Pair = tuple[nn.Conv2d, nn.BatchNorm2d]
@@ -87,12 +88,13 @@ def _graft_classifier(model: Segmenter, state: State) -> bool:
 
     The decoder's projection of the head computes ``relu(s)`` and ``relu(-s)`` of each class's score
     s, its separable convolution hands both on, and the classifier subtracts them: training starts
-    from the file's function instead of a random one. Scores are read one pixel further right and
-    down: the stride-2 layers put feature i on pixel 16 i, the enlargement expects it at the middle
-    of its cell.
+    from the file's function instead of a random one, its scores read where `_taps` says. The
+    classifier of a file with a decoder of its own does not read the head, and is left alone.
     """
     weight, bias = state.get("classifier.weight"), state.get("classifier.bias")
     decoder, classes = model.decoder, model.spec.classes
+    if any(key.startswith("decoder.") for key in state):
+        return False
     if decoder is None or weight is None or bias is None or not model.spec.decoder_separable:
         return False
     if weight.shape != (classes, model.spec.head_channels, 1, 1):
@@ -107,8 +109,8 @@ def _graft_classifier(model: Segmenter, state: State) -> bool:
     if min(reduce.out_channels, point.out_channels) < both:
         return False
     _put_rows(reduce, reduce_norm, torch.cat([weight, -weight]), torch.cat([bias, -bias]))
-    shifted = torch.zeros(both, 1, 3, 3)
-    shifted[:, 0, 2, 2] = 1
+    taps = _taps(model.spec)
+    shifted = torch.outer(taps, taps).expand(both, 1, 3, 3)
     _put_rows(depth, depth_norm, shifted, torch.zeros(both))
     passed = torch.zeros(both, point.in_channels, 1, 1)
     passed[range(both), range(both)] = 1
@@ -121,6 +123,19 @@ def _graft_classifier(model: Segmenter, state: State) -> bool:
     last.weight[range(classes), range(classes, both)] = -1
     last.bias.zero_()
     return True
+
+
+def _taps(spec: ModelSpec) -> Tensor:
+    """Three weights along an axis that move the head's scores to where the enlargement has them.
+
+    The stride-2 layers put feature i on pixel 16 i, and later with late padding; the enlargement
+    expects it at the middle of its cell, 7.5 pixels on. Bilinear, by one pixel of the decoder's
+    map at most.
+    """
+    late = sum(2**layer for layer, moved in enumerate(spec.late_padding) if moved)
+    shift = ((spec.output_stride - 1) / 2 - late) / spec.decoder_stride
+    shift = min(max(shift, -1.0), 1.0)
+    return torch.tensor([max(-shift, 0), 1 - abs(shift), max(shift, 0)])
 
 
 @torch.no_grad()

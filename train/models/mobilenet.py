@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Literal, TypeAlias, cast
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torchvision.models import mobilenet_v2, mobilenet_v3_large, mobilenet_v3_small
 
 DilationRule: TypeAlias = Literal["keep", "dilate"]
@@ -38,6 +39,57 @@ def dilate(blocks: Iterable[nn.Module], output_stride: int, rule: DilationRule =
         padding = previous * (depthwise.kernel_size[0] // 2)
         depthwise.dilation = (previous, previous)
         depthwise.padding = (padding, padding)
+
+
+class LateConv2d(nn.Conv2d):
+    """A convolution of stride 2 whose windows lie one pixel further right and down.
+
+    One pixel less of padding before the picture, as TensorFlow's SAME has it at even sizes: output
+    i is centred on pixel 2 i + 1 instead of 2 i.
+    """
+
+    def forward(self, x_NCHW: Tensor) -> Tensor:
+        """As `nn.Conv2d.forward`."""
+        rows, columns = cast(tuple[int, int], self.padding)
+        padded = F.pad(x_NCHW, (columns - 1, columns, rows - 1, rows))
+        return F.conv2d(padded, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
+
+
+def make_late(blocks: Iterable[nn.Module], late: tuple[bool, ...]) -> None:
+    """Turn stride-2 convolutions into `LateConv2d`, in place, where `late` says so.
+
+    Args:
+        blocks: after `dilate`; layers of stride 2 are counted in their order.
+        late: one for each of those layers; empty leaves all as they are.
+
+    Raises:
+        ValueError: another number of layers.
+    """
+    if not late:
+        return
+    found = [
+        (parent, name, conv)
+        for block in blocks
+        for parent in block.modules()
+        for name, conv in parent.named_children()
+        if isinstance(conv, nn.Conv2d) and conv.stride == (2, 2)
+    ]
+    if len(found) != len(late):
+        raise ValueError(f"late_padding needs {len(found)} values, one a stride-2 layer: {late}")
+    for (parent, name, conv), moved in zip(found, late, strict=True):
+        if moved:
+            new = LateConv2d(
+                conv.in_channels,
+                conv.out_channels,
+                cast(tuple[int, int], conv.kernel_size),
+                2,
+                cast(tuple[int, int], conv.padding),
+                cast(tuple[int, int], conv.dilation),
+                conv.groups,
+                bias=conv.bias is not None,
+            )
+            new.load_state_dict(conv.state_dict())
+            setattr(parent, name, new)
 
 
 class MobileNetBackbone(nn.Module):
@@ -72,12 +124,14 @@ class MobileNetBackbone(nn.Module):
         output_stride: int = 16,
         last_conv: bool = False,
         dilation_rule: DilationRule = "keep",
+        late_padding: tuple[bool, ...] = (),
     ) -> None:
         super().__init__()
         if output_stride not in (8, 16, 32):
             raise ValueError(f"output_stride must be 8, 16 or 32, got {output_stride}")
         blocks = list(cast(nn.Sequential, type(self).build().features))
         dilate(blocks[1:-1], output_stride, dilation_rule)
+        make_late(blocks, late_padding)
         self.features = nn.Sequential(*(blocks if last_conv else blocks[:-1]))
         if last_conv:
             self.out_channels = self.last_channels
