@@ -68,6 +68,7 @@ main.add_command(build_command)
     help="Pixels per decided label (default: the network's own).",
 )
 @click.option("--data", type=FILE, help="Data folder: measure the written file on its val split.")
+@click.option("--purpose", default="", help="What it is for: shown by 'streamseg models'.")
 @click.option("--training-data", help="What it was trained on (default: by the recipe's layout).")
 @click.option("--licence", help="The training data's terms (default: by the recipe's layout).")
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
@@ -81,6 +82,7 @@ def export_command(
     size: tuple[int, int],
     label_stride: str | None,
     data: Path | None,
+    purpose: str,
     training_data: str | None,
     licence: str | None,
     overwrite: bool,
@@ -100,6 +102,7 @@ def export_command(
                 weights="fp32" if weights == "fp32" else "fp16",
                 default_size=size,
                 label_stride=int(label_stride) if label_stride else None,
+                purpose=purpose,
                 training_data=training_data,
                 licence=licence,
                 overwrite=overwrite,

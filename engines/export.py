@@ -60,6 +60,8 @@ class ExportConfig:
     default_size: tuple[int, int] = (480, 352)
     """Width and height the header suggests."""
     label_stride: int | None = None
+    purpose: str = ""
+    """What the model is for, in a few words."""
     training_data: str | None = None
     licence: str | None = None
     overwrite: bool = False
@@ -246,6 +248,7 @@ def header_values(
         "architecture": describe(loaded.recipe.model, label_stride),
         "classes": loaded.classes,
         "default_size": config.default_size,
+        "purpose": config.purpose,
         "training_data": config.training_data or training_data,
         "training_data_licence": config.licence or licence,
         "checkpoint_sha256": sha256(path),

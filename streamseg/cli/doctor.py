@@ -234,23 +234,6 @@ def _cache() -> str:
     return text + (f", {broken} cannot be read (see 'streamseg engines')" if broken else "")
 
 
-PROBES: dict[str, Probe] = {
-    "Python": _python,
-    "CPU": _cpu,
-    "NumPy": _numpy,
-    "OpenCV": _opencv,
-    "PyAV": _pyav,
-    "hardware coders": _coders,
-    "ONNX Runtime": _onnxruntime,
-    "onnx": _onnx,
-    "GPU": _gpu,
-    "TensorRT": _tensorrt,
-    "cuda-python": _cuda_python,
-    "PyTorch": _torch,
-    "engine cache": _cache,
-}
-
-
 def _will_use() -> str:
     """What ``auto`` takes for the built-in model at its own size, without building."""
     from streamseg.models.modelfile import find_model, read_header
@@ -287,12 +270,22 @@ def _will_use() -> str:
     return f"{fallback} {where}: TensorRT is not installed, and no faster engine is built"
 
 
-def _int8_is_used() -> bool:
-    """Whether the built-in model comes in int8, and that pays on this processor."""
+def _models() -> str:
+    """The models that come along, and the precision in which this processor runs each."""
+    from streamseg.models.modelfile import builtin_models
+
+    found = [f"{name} {'int8' if _int8_is_used(name) else 'fp32'}" for name in builtin_models()]
+    if not found:
+        raise MissingError("none in this installation")
+    return f"{', '.join(found)} (on ONNX Runtime; 'streamseg models' times them)"
+
+
+def _int8_is_used(name: str = "mbv2") -> bool:
+    """Whether a built-in model comes in int8, and that pays on this processor."""
     from streamseg.models.modelfile import find_model, read_header
     from streamseg.runtime.choosing.companion import find_companion, speedup_here
 
-    model = find_model("mbv2")
+    model = find_model(name)
     try:
         return speedup_here() > 1 and find_companion(model, read_header(model)) is not None
     except StreamsegError:  # a run says so, and takes fp32
@@ -317,3 +310,21 @@ def _advice(items: tuple[Finding, ...]) -> list[str]:
         )
     lines.append("a smaller --size costs accuracy and saves time")
     return lines
+
+
+PROBES: dict[str, Probe] = {
+    "Python": _python,
+    "CPU": _cpu,
+    "NumPy": _numpy,
+    "OpenCV": _opencv,
+    "PyAV": _pyav,
+    "hardware coders": _coders,
+    "ONNX Runtime": _onnxruntime,
+    "onnx": _onnx,
+    "GPU": _gpu,
+    "TensorRT": _tensorrt,
+    "cuda-python": _cuda_python,
+    "PyTorch": _torch,
+    "models": _models,
+    "engine cache": _cache,
+}

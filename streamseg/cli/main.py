@@ -18,6 +18,7 @@ from streamseg.cli.engines import build_engine, doctor, engines
 from streamseg.cli.image import image
 from streamseg.cli.importmodel import import_model
 from streamseg.cli.interrupts import INTERRUPTED
+from streamseg.cli.models import models
 from streamseg.cli.options import debug_option, wants_debug
 from streamseg.cli.output import say
 from streamseg.cli.recolor import recolor
@@ -80,6 +81,7 @@ for _command in (
     webcam,
     image,
     sample,
+    models,
     import_model,
     build_engine,
     engines,
