@@ -15,6 +15,7 @@ COMMANDS = {
     "report": "train.report.command",
     "run": "train.fit.command",
     "eval": "train.evaluation.command",
+    "own": "train.own.command",
 }
 """Command name to the module whose ``main`` it is; imported only when asked for."""
 

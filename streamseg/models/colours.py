@@ -20,7 +20,9 @@ Colour = tuple[int, int, int]
 """RGB, 0..255."""
 
 DEFAULT_PALETTE = "bright"
-BACKGROUNDS = frozenset({"background", "other", "void", "unlabeled", "unlabelled", "unknown"})
+BACKGROUNDS = frozenset(
+    {"background", "_background_", "other", "void", "unlabeled", "unlabelled", "unknown"}
+)
 """Classes that are no thing at all: drawn only where they are asked for."""
 
 _LARGEST_FILE = 1 << 20

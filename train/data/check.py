@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streamseg.models.palette import Palette
+from train.data.across import absent, overlaps, rare
 from train.data.detect import AUTO, recognise, splits_of
 from train.data.files import NoSplitError
+from train.data.findings import DataCheck, SplitCheck
 from train.data.items import Item, Split, size_fault
 from train.data.layouts import LAYOUTS
 from train.errors import TrainError
@@ -29,43 +30,6 @@ Report = Callable[[str, int, int], None]
 """Called with a split's name, pictures done and their number."""
 _CHUNK = 64
 _OPTIONAL = ("test", "train_extra", "train_coarse")
-
-
-@dataclass(slots=True, kw_only=True)
-class SplitCheck:
-    """One split as it is."""
-
-    name: str
-    pictures: int = 0
-    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
-    """Pictures of each (width, height)."""
-    formats: Counter[str] = field(default_factory=Counter)
-    pixels: NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, np.int64))
-    """Pixels of each class index; 255 is void."""
-    faults: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    digests: dict[bytes, Path] = field(default_factory=dict)
-    """A picture of each content."""
-
-
-@dataclass(slots=True, kw_only=True)
-class DataCheck:
-    """A data set as it is."""
-
-    root: Path
-    layout: str
-    why: str
-    """Why it is taken for that layout."""
-    classes: Palette
-    splits: list[SplitCheck]
-    faults: list[str]
-    """Sentences, those of the splits among them."""
-    notes: list[str]
-
-    @property
-    def good(self) -> bool:
-        """Whether it can be trained on as it is."""
-        return not self.faults
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +95,8 @@ def check_split(name: str, split: Split, root: Path, report: Report) -> SplitChe
                     result.digests.setdefault(one.digest, one.item.picture)
                 result.formats[one.item.picture.suffix[1:].lower()] += 1
                 result.pixels += one.pixels
+                for index in np.flatnonzero(one.pixels[:255]).tolist():
+                    result.shown.setdefault(index, []).append(one.item.labels)
                 if one.pixels[:255].sum() == 0 and not one.faults:
                     empty.append(one.item.labels)
                 report(name, done, len(split.items))
@@ -138,53 +104,6 @@ def check_split(name: str, split: Split, root: Path, report: Report) -> SplitChe
     if empty:
         result.notes.append(f"{len(empty)} label files are void all over (first: {empty[0].name})")
     return result
-
-
-def _overlaps(splits: Sequence[SplitCheck], items: dict[str, list[Item]]) -> list[list[str]]:
-    """Faults and notes about pictures that two splits share."""
-    faults, notes = [], []
-    for number, a in enumerate(splits):
-        for b in splits[number + 1 :]:
-            same = [a.digests[key] for key in a.digests if key in b.digests]
-            if same:
-                other = b.digests[next(key for key in a.digests if key in b.digests)]
-                faults.append(
-                    f"{a.name} and {b.name} share {len(same)} pictures of the same content "
-                    f"(first: {same[0].name} and {other.name})"
-                )
-            stems = [{item.picture.stem for item in items[s.name]} for s in (a, b)]
-            names = sorted(stems[0] & stems[1])
-            if names and not same:
-                notes.append(
-                    f"{len(names)} names are in {a.name} and in {b.name}, their pictures differ "
-                    f"(first: {names[0]})"
-                )
-    return [faults, notes]
-
-
-def _absent(classes: Palette, splits: Sequence[SplitCheck]) -> list[list[str]]:
-    """Faults and notes about classes without a pixel."""
-    read = [split for split in splits if split.pixels.sum()]
-    counts = np.array([split.pixels[: len(classes)] for split in read]).reshape(-1, len(classes))
-    nowhere = set(np.flatnonzero(counts.sum(axis=0) == 0).tolist()) if read else set()
-    faults = (
-        [f"{_some([classes.names[i] for i in sorted(nowhere)])} without a pixel in any split"]
-        if len(nowhere)
-        else []
-    )
-    notes = []
-    for split, row in zip(read, counts, strict=True):
-        here = [n for i, n in enumerate(classes.names) if row[i] == 0 and i not in nowhere]
-        if here:
-            notes.append(
-                f"{split.name}: {_some(here)} without a pixel, but with some in another split"
-            )
-    return [faults, notes]
-
-
-def _some(names: Sequence[str]) -> str:
-    listed = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-    return f"{len(names)} class{'es' if len(names) > 1 else ''} ({listed})"
 
 
 def _find_splits(root: Path, layout: str, split: str | None) -> tuple[dict[str, Split], list[str]]:
@@ -228,9 +147,12 @@ def check(
     faults += [f"{one.name}: {fault}" for one in splits for fault in one.faults]
     notes = [f"{one.name}: {note}" for one in splits for note in one.notes]
     items = {name: one.items for name, one in found.items()}
-    for more_faults, more_notes in (_overlaps(splits, items), _absent(classes, splits)):
-        faults += more_faults
-        notes += more_notes
+    unused, unseen = absent(classes, splits)
+    shared, named = overlaps(splits, items)
+    faults += shared + unused
+    notes += named + unseen
+    if split is None:
+        notes += rare(classes, splits, root)
     return DataCheck(
         root=root,
         layout=layout,
@@ -239,4 +161,5 @@ def check(
         splits=splits,
         faults=faults,
         notes=notes,
+        unused=unused,
     )

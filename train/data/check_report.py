@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from train.data.check import DataCheck, SplitCheck
+from train.data.findings import DataCheck, SplitCheck
 
 _LISTED = 6
 _SHOWN = 20

@@ -54,6 +54,9 @@ class DataConfig:
     """Half of the pictures are mirrored."""
     jitter: float = 0.3
     """Strength of brightness, contrast and saturation jitter; 0 switches it off."""
+    repeat: int = 1
+    """An epoch goes over the pictures so many times, differently augmented: small data sets would
+    have epochs of a step or two."""
     workers: int = 1
     """Loader processes. Results do not depend on it: every sample has its own seed."""
 
@@ -84,4 +87,5 @@ class DataConfig:
             "crop = 0 needs scale = [1.0, 1.0]: the pictures of a batch must be of one size",
         )
         _require(0 <= self.jitter < 1, f"jitter must be in [0, 1), got {self.jitter}")
+        _require(self.repeat >= 1, f"repeat must be at least 1, got {self.repeat}")
         _require(self.workers >= 0, f"workers must not be negative, got {self.workers}")

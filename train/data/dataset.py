@@ -39,6 +39,7 @@ class SegmentationData(Dataset[tuple[Tensor, Tensor]]):
             labels that everybody sees, `read` and `pairs` too.
         augment: a v2 transform of picture and mask; None gives whole pictures.
         seed: of the augmentation.
+        repeat: the data set is so many times as long; index i is picture i modulo their number.
         in_memory: keep decoded pictures (0.7 MB a pair at 480x360); None keeps them as long as all
             are estimated to fit 2 GiB. Cityscapes (6.3 MB a pair of 2048x1024, 19 GB in all) is
             read from its files each time.
@@ -51,10 +52,12 @@ class SegmentationData(Dataset[tuple[Tensor, Tensor]]):
         prepare: v2.Transform | None = None,
         augment: v2.Transform | None = None,
         seed: int = 0,
+        repeat: int = 1,
         in_memory: bool | None = None,
     ) -> None:
         self.items, self.classes = split.items, split.classes
         self.prepare, self.augment, self.seed, self.epoch = prepare, augment, seed, 0
+        self.repeat = repeat
         self._kept: dict[int, tuple[NDArray[np.uint8], NDArray[np.uint8]]] | None = None
         if in_memory is None:
             in_memory = self._estimated_bytes() <= KEEP_BYTES
@@ -85,8 +88,8 @@ class SegmentationData(Dataset[tuple[Tensor, Tensor]]):
         return picture, labels
 
     def pairs(self) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
-        """All of `read`, in order."""
-        for index in range(len(self)):
+        """All of `read`, in order, once."""
+        for index in range(len(self.items)):
             yield self.read(index)
 
     def set_epoch(self, epoch: int) -> None:
@@ -94,10 +97,10 @@ class SegmentationData(Dataset[tuple[Tensor, Tensor]]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return len(self.items)
+        return self.repeat * len(self.items)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        pair = self.read(index)
+        pair = self.read(index % len(self.items))
         picture, labels = _as_tensors(*(array.copy() for array in pair))
         if self.augment is not None:
             with torch.random.fork_rng(devices=[]):

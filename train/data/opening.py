@@ -8,26 +8,9 @@ from torchvision.transforms import v2
 
 from train.data.config import DataConfig
 from train.data.dataset import SegmentationData
-from train.data.detect import layout_of, other_layout
-from train.data.items import Split
-from train.data.layouts import LAYOUTS
+from train.data.layouts import find_split
 from train.data.transforms import preparation, training_augmentation
 from train.errors import TrainError
-
-
-def find_split(layout: str, root: Path, split: str) -> Split:
-    """What a layout, or the one that the folder has ("auto"), finds of one split.
-
-    Raises:
-        TrainError: the folder is not in that layout; it says which one it may be in.
-    """
-    layout = layout_of(root, layout)
-    try:
-        return LAYOUTS[layout](root, split)
-    except TrainError as error:
-        if hint := other_layout(root, layout):
-            raise TrainError(f"{error}{hint}") from error
-        raise
 
 
 def open_dataset(
@@ -38,6 +21,7 @@ def open_dataset(
     prepare: v2.Transform | None = None,
     augment: v2.Transform | None = None,
     seed: int = 0,
+    repeat: int = 1,
     in_memory: bool | None = None,
 ) -> SegmentationData:
     """One split of the data set in `root`; see `SegmentationData`.
@@ -48,7 +32,9 @@ def open_dataset(
     found = find_split(layout, root, split)
     if found.faults:
         raise TrainError(found.faults[0])
-    return SegmentationData(found, prepare=prepare, augment=augment, seed=seed, in_memory=in_memory)
+    return SegmentationData(
+        found, prepare=prepare, augment=augment, seed=seed, repeat=repeat, in_memory=in_memory
+    )
 
 
 def training_set(config: DataConfig, root: Path, *, seed: int) -> SegmentationData:
@@ -67,7 +53,13 @@ def training_set(config: DataConfig, root: Path, *, seed: int) -> SegmentationDa
     )
     prepare = preparation(resize=config.resize)
     return open_dataset(
-        config.layout, root, config.train_split, prepare=prepare, augment=augment, seed=seed
+        config.layout,
+        root,
+        config.train_split,
+        prepare=prepare,
+        augment=augment,
+        seed=seed,
+        repeat=config.repeat,
     )
 
 

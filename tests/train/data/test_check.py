@@ -25,9 +25,10 @@ from tests.train.data.drawn_layouts import (
 )
 from tests.train.drawn import draw_dataset
 from train.__main__ import main
-from train.data.check import DataCheck, check
+from train.data.check import check
 from train.data.check_report import show
 from train.data.detect import recognise
+from train.data.findings import DataCheck
 from train.data.layouts import LAYOUTS
 from train.errors import TrainError
 
@@ -134,7 +135,7 @@ def test_one_split_alone(folder: Path) -> None:
 
 
 def test_a_wrong_layout_is_a_usage_error(folder: Path) -> None:
-    assert command(folder, "--layout", "coco").exit_code == 2
+    assert command(folder, "--layout", "cocoa").exit_code == 2
     result = command(folder, "--layout", "voc")
     assert result.exit_code == 1
     assert "JPEGImages: no such folder; the layout voc has it" in result.stderr
@@ -224,3 +225,14 @@ def test_a_split_that_is_not_there(folder: Path) -> None:
     shutil.rmtree(root / "val")
     faults = check(root).faults
     assert faults[0].startswith(f"val: {root / 'val'}: no such folder; --data wants the SegNet")
+
+
+def test_a_class_of_one_file_may_be_a_slip(tmp_path: Path) -> None:
+    data = draw_labelme(tmp_path / "d", subfolders=False)
+    path = data / "0002.json"
+    path.write_text(path.read_text().replace('"car"', '"cra"'))
+    assert check(data).notes[-1] == (
+        "the class 'cra' is in one file alone (0002.json); was 'car' meant?"
+    )
+    path.write_text(path.read_text().replace('"cra"', '"unicorn"'))
+    assert "0002.json); it is not both learned and measured" in check(data).notes[-1]
