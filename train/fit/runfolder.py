@@ -85,7 +85,9 @@ class RunFolder:
             about.write_text(json.dumps(environment, indent=2) + "\n")
             if source is not None:
                 (self.path / "recipe.toml").write_text(source)
-            self._rows = [dict(row) for row in kept_rows(self.path / "log.csv", step)]
+            self._rows = (
+                [dict(row) for row in kept_rows(self.path / "log.csv", step)] if step else []
+            )
             steps = self.path / "steps.csv"
             write_rows(steps, STEP_COLUMNS, kept_rows(steps, step))
             self._steps = steps.open("a", newline="")

@@ -214,6 +214,8 @@ class Trainer:
         self._open_folder()
         try:
             with failures_in_words(self.device):
+                if self.recipe.train.validate_first and self.step == 0:
+                    self._end_row(report, 0.0, time.monotonic(), look=True)
                 while not self.finished:
                     self._fit_epoch(report)
         finally:
@@ -255,7 +257,8 @@ class Trainer:
         """A row of the log, with a validation if it is time to `look`."""
         validation = self._validate() if look else None
         scores = validation[0] if validation else None
-        mean, seconds = sum(self.state.losses) / len(self.state.losses), time.monotonic() - start
+        losses, seconds = self.state.losses, time.monotonic() - start
+        mean = sum(losses) / len(losses) if losses else math.nan  # before the first step
         if self.world.is_main:
             self.folder.add_row(
                 epoch=math.ceil(self.step / self.steps),

@@ -134,14 +134,21 @@ def _ends(
     return [(*points[-1], name, look[name].colour) for name, points in series.items()]
 
 
+def _first_look(run: Run) -> int:
+    """Number of a run's first validation: 0 if it was before the first step."""
+    return 0 if run.validations[0].step == 0 else 1
+
+
 def draw_adaptation(path: Path, runs: Sequence[Run], look: dict[str, Look]) -> bool:
-    """Report 003's adaptation curve: mIoU at each validation, counted from the first."""
+    """Report 003's adaptation curve: mIoU at each validation, counted from 1, or from 0 if
+    it was looked at before its first step."""
     runs = [run for run in runs if len(run.validations) > 1]
     if not runs:
         return False
     series = {
         run.name: [
-            (float(i), 100 * row.scores["miou"]) for i, row in enumerate(run.validations, start=1)
+            (float(i), 100 * row.scores["miou"])
+            for i, row in enumerate(run.validations, start=_first_look(run))
         ]
         for run in runs
     }
@@ -179,7 +186,8 @@ def draw_class_curves(path: Path, runs: Sequence[Run], look: dict[str, Look]) ->
                 values = [row.class_iou.get(name) for row in run.validations]
                 shares = [np.nan if v is None else 100 * v for v in values]
                 style = look[run.name]
-                axes.plot(range(1, len(shares) + 1), shares, color=style.colour, ls=style.dash)
+                looks = range(_first_look(run), _first_look(run) + len(shares))
+                axes.plot(looks, shares, color=style.colour, ls=style.dash)
             axes.set_title(name, fontsize="medium", fontweight="normal", pad=3)
             axes.set_ylim(0, 100)
             axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))

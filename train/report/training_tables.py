@@ -104,7 +104,8 @@ def course(entries: Sequence[Entry]) -> Table | None:
         return None
     rows = []
     for run in runs:
-        first, last, best = run.rows[0], run.rows[-1], run.best
+        last, best = run.rows[-1], run.best
+        first = next((row for row in run.rows if row.step != 0), last)  # step 0 has no loss
         rows.append(
             (
                 run.name,

@@ -145,6 +145,8 @@ class LoopConfig:
     """Epochs between validations; the last epoch is always validated."""
     validate_every_steps: int = 0
     """Optimiser steps between validations, instead of epochs; 0: `validate_every` says it."""
+    validate_first: bool = False
+    """Look before the first step too, as step 0 of the log: where an adaptation curve starts."""
     keep_all: bool = False
     """Keep the weights of every validation, as ``step_NUMBER.safetensors`` (report 003 shows a
     picture at several mIoU)."""

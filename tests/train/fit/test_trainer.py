@@ -185,3 +185,19 @@ def test_bf16_on_a_cpu_trains_nearly_the_same(tmp_path: Path, data: Path) -> Non
     full, half = losses_of(tmp_path / "off"), losses_of(tmp_path / "bf16")
     assert half == pytest.approx(full, rel=0.05)
     assert half != full
+
+
+def test_a_look_before_the_first_step_is_step_0_of_the_log(tmp_path: Path, data: Path) -> None:
+    recipe = tiny_recipe(train={"iterations": 1, "validate_first": True, "tensorboard": False})
+    (tmp_path / "other").mkdir()
+    scores, _ = trainer(recipe, data, tmp_path / "other")._validate()  # of the starting weights
+    run = trainer(recipe, data, tmp_path / "run")
+    run.fit()
+    first, last = log_of(tmp_path / "run")
+    assert (first["step"], last["step"]) == ("0", "1")
+    assert float(first["miou"]) == pytest.approx(scores.miou, abs=1e-5)
+    assert first["loss"] == "nan"
+    again = trainer(recipe, data, tmp_path / "run")
+    assert again.resume()
+    again.fit()
+    assert [row["step"] for row in log_of(tmp_path / "run")] == ["0", "1"]
