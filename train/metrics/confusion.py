@@ -15,6 +15,9 @@ and per class
     precision                        n[i, i] / p[i]
     F1 = Dice                        2 n[i, i] / (t[i] + p[i])
 
+Weighted precision, recall and F1 are means weighted by ``t[i]`` (scikit-learn's
+``average="weighted"``); weighted recall is the pixel accuracy. Large classes make them flattering.
+
 F1 (the harmonic mean of precision and recall) and the Dice coefficient of two sets of pixels are
 the same number, and a monotonic function of the class's IoU: 2 IoU / (1 + IoU). Both names are kept
 because papers use both.
@@ -77,6 +80,10 @@ class Scores:
     frequency_weighted_iou: float
     """IoU of each class weighted by its share of the true pixels (FWIoU), as Long et al. define it.
     Report 001 prints the formula without that weight: a sum of IoUs over the number of pixels."""
+    weighted_precision: float
+    """Precision weighted by each class's share of the true pixels; 0 of a class never predicted."""
+    weighted_f1: float
+    """F1 weighted by each class's share of the true pixels."""
     class_iou: tuple[float, ...]
     class_precision: tuple[float, ...]
     class_recall: tuple[float, ...]
@@ -85,8 +92,10 @@ class Scores:
 
     @property
     def mean_precision(self) -> float:
-        """Mean over the classes that are predicted."""
-        return _mean(self.class_precision)
+        """Mean over classes; 0 for one that is true and never predicted, so that a network that
+        gives up on a class does not gain by it."""
+        pairs = zip(self.class_precision, self.class_recall, strict=True)
+        return _mean(tuple(0.0 if p != p and r == r else p for p, r in pairs))
 
     @property
     def mean_f1(self) -> float:
@@ -110,6 +119,9 @@ class Scores:
             "mean_precision": self.mean_precision,
             "mean_f1": self.mean_f1,
             "mean_dice": self.mean_f1,
+            "weighted_precision": self.weighted_precision,
+            "weighted_recall": self.pixel_accuracy,
+            "weighted_f1": self.weighted_f1,
             "class_iou": by_name(self.class_iou),
             "class_precision": by_name(self.class_precision),
             "class_recall": by_name(self.class_recall),
@@ -141,6 +153,8 @@ class Scores:
             pixel_accuracy=float(hit.sum() / total),
             # A class without true pixels has weight 0, whatever its IoU.
             frequency_weighted_iou=float((truth * np.nan_to_num(iou)).sum() / total),
+            weighted_precision=float((truth * np.nan_to_num(precision)).sum() / total),
+            weighted_f1=float((truth * np.nan_to_num(f1)).sum() / total),
             class_iou=_plain(iou),
             class_precision=_plain(precision),
             class_recall=_plain(recall),

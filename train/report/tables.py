@@ -193,11 +193,18 @@ def precision_recall(entries: Sequence[Entry]) -> Table | None:
     shown = [entry for entry in compared(entries) if entry.score("mean_f1") is not None]
     if not shown:
         return None
-    keys = {"Precision": "mean_precision", "Recall": "mean_accuracy", "F1 score": "mean_f1"}
+    keys = {
+        "Precision": "mean_precision",
+        "Recall": "mean_accuracy",
+        "F1 score": "mean_f1",
+        "Weighted precision": "weighted_precision",
+        "Weighted recall": "pixel_accuracy",
+        "Weighted F1": "weighted_f1",
+    }
     columns = [tuple(number(e.score(key), 6) for key in keys.values()) for e in shown]
     cells = [(*column, percent(e.score("miou"))) for column, e in zip(columns, shown, strict=True)]
     labels, names = (*keys, "mIoU"), tuple(e.name for e in shown)
-    note = "Means over classes; mIoU in %."
+    note = "Means over classes; weighted: by each class's share of the pixels. mIoU in %."
     title = f"Metrics against models, {on_what(shown)}"
     if len(shown) > WIDE:
         rows = tuple((name, *column) for name, column in zip(names, cells, strict=True))

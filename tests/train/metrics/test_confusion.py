@@ -62,6 +62,13 @@ def test_scores_equal_scikit_learns(seed: int) -> None:
     )
     assert scores.mean_f1 == exact(sk.f1_score(y, z, labels=labels, average="macro"))
     assert scores.mean_precision == exact(sk.precision_score(y, z, labels=labels, average="macro"))
+    plain = scores.as_dict([str(label) for label in labels])
+    for key, score in (
+        ("weighted_precision", sk.precision_score),
+        ("weighted_recall", sk.recall_score),
+        ("weighted_f1", sk.f1_score),
+    ):
+        assert plain[key] == exact(score(y, z, labels=labels, average="weighted"))
 
 
 def test_counts_equal_scikit_learns() -> None:
@@ -109,7 +116,9 @@ def test_what_is_not_there_is_nan_and_left_out_of_means() -> None:
     assert scores.class_f1 == pytest.approx((4 / 6, math.nan, 0, 0, math.nan), nan_ok=True)
     assert scores.miou == pytest.approx(0.5 / 3)
     assert scores.mean_accuracy == pytest.approx((2 / 3) / 2)
-    assert scores.mean_precision == pytest.approx((2 / 3) / 2)
+    assert scores.mean_precision == pytest.approx((2 / 3) / 3)  # 0 where never predicted
+    assert scores.weighted_precision == pytest.approx(0.75 * 2 / 3)
+    assert scores.weighted_f1 == pytest.approx(0.75 * 4 / 6)
     assert scores.frequency_weighted_iou == pytest.approx(0.75 * 0.5)
 
 

@@ -161,6 +161,9 @@ def test_report_002_scores_are_shares_and_miou_per_cent() -> None:
         ("Precision", "0.750000"),
         ("Recall", "0.875000"),
         ("F1 score", "0.761905"),  # (6/7 + 2/3) / 2
+        ("Weighted precision", "0.900000"),  # (4 * 1 + 0.5) / 5
+        ("Weighted recall", "0.800000"),
+        ("Weighted F1", "0.819048"),  # (4 * 6/7 + 2/3) / 5
         ("mIoU", "62.50"),
     )
 
