@@ -15,6 +15,7 @@ from torch import Tensor
 
 from streamseg.models.palette import Palette
 from train.checkpoint import is_checkpoint, load_checkpoint, part
+from train.data.classnames import match
 from train.errors import TrainError
 from train.models import (
     ModelSpec,
@@ -51,11 +52,14 @@ def class_axes(spec: ModelSpec) -> dict[str, int]:
 def _with_shared_classes(
     own: Tensor, loaded: Tensor, axis: int, names: Palette, before: Palette
 ) -> Tensor:
-    """`own` with the slices of all classes that both lists name taken from `loaded`."""
+    """`own` with the slices of all classes that both lists name taken from `loaded`.
+
+    A name of the same meaning will do (`train.data.classnames`): motorcycle for motorbike.
+    """
     result = own.clone()
     for index, name in enumerate(names.names):
-        if name in before.names:
-            result.select(axis, index).copy_(loaded.select(axis, before.names.index(name)))
+        if (there := match(name, before.names)) is not None:
+            result.select(axis, index).copy_(loaded.select(axis, there))
     return result
 
 
@@ -99,7 +103,7 @@ def _load_whole(model: Segmenter, path: Path, classes: Palette) -> str:
     model.load_state_dict(loaded)
     if same:
         return f"starting from the whole network of {path}{about}"
-    kept = [name for name in classes.names if name in saved.classes.names]
+    kept = [name for name in classes.names if match(name, saved.classes.names) is not None]
     return (
         f"starting from the network of {path}{about}; its classifier is replaced: "
         f"{len(classes)} classes for {len(saved.classes)}, kept by name: "

@@ -137,3 +137,13 @@ def test_files_that_people_take_for_weights_are_named(tmp_path: Path) -> None:
         initialise(model, pickled, OLD)
     with pytest.raises(TrainError, match=r"net\.onnx: a model file \(ONNX\) .*checkpoint"):
         initialise(model, exported, OLD)
+
+
+def test_a_class_under_another_name_keeps_its_weights(saved: tuple[Path, Segmenter]) -> None:
+    path, old = saved
+    names = Palette(names=("Road", "sky", "vehicle"), colours=NEW.colours[:3])
+    model = network(3, seed=2)
+    assert initialise(model, path, names).endswith("kept by name: Road")
+    new, before = (m.state_dict()["classifier.weight"] for m in (model, old))
+    assert torch.equal(new[0], before[OLD.names.index("road")])
+    assert not torch.equal(new[1], before[1])
