@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from streamseg.runtime.open import open_engine
     from streamseg.segmenter import Segmenter
     from streamseg.video.encoder import EncoderOptions
+    from streamseg.video.part import Part
 
 __all__ = [
     "CleanOptions",
@@ -56,6 +57,7 @@ __all__ = [
     "ModelError",
     "OutputError",
     "Palette",
+    "Part",
     "Segmenter",
     "SourceError",
     "StageStats",
@@ -86,6 +88,7 @@ _HOMES = {
     "ModelError": "errors",
     "OutputError": "errors",
     "Palette": "models.palette",
+    "Part": "video.part",
     "Segmenter": "segmenter",
     "SourceError": "errors",
     "StageStats": "run.stats",

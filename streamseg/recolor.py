@@ -14,8 +14,8 @@ from streamseg.run.stats import RunClock, Stats
 from streamseg.runtime.cpu import coder_threads, cpu_threads
 from streamseg.runtime.engine import EngineSpec
 from streamseg.video.encoder import EncoderOptions
-from streamseg.video.file import FileSource
 from streamseg.video.output import OutputPath
+from streamseg.video.part import Part, open_part
 
 
 def recolor_video(
@@ -26,6 +26,7 @@ def recolor_video(
     draw: DrawOptions | None = None,
     clean: CleanOptions | None = None,
     encoder: EncoderOptions | None = None,
+    part: Part | None = None,
     threads: int | None = None,
     overwrite: bool = False,
     on_progress: OnProgress = None,
@@ -39,6 +40,7 @@ def recolor_video(
         draw: how labels are drawn.
         clean: what becomes of them before that.
         encoder: how the output is encoded.
+        part: which frames are read; None reads all.
         threads: CPU threads of decoder and encoder each; None takes all cores.
         overwrite: replace an existing `dst` (when the new file is complete).
         on_progress: called some ten times a second from the calling thread.
@@ -53,7 +55,7 @@ def recolor_video(
     output = OutputPath.check(Path(dst), overwrite=overwrite, source=Path(src))
     encoder = encoder or EncoderOptions()
     encoder = replace(encoder, threads=encoder.threads or threads or coder_threads())
-    video = FileSource(src, threads=threads or cpu_threads())
+    video = open_part(src, part, threads=threads or cpu_threads())
     with video, LabelledSource(video, labels) as source:
         spec = EngineSpec(
             backend="labels of a file",

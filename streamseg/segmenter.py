@@ -43,8 +43,8 @@ from streamseg.runtime.engine import BackendName, PrecisionName
 from streamseg.runtime.options import EngineOptions
 from streamseg.runtime.pool import EnginePool
 from streamseg.video.encoder import EncoderOptions
-from streamseg.video.file import FileSource
 from streamseg.video.output import OutputPath
+from streamseg.video.part import Part, open_part
 from streamseg.video.picture import read_picture
 from streamseg.video.source import Source
 
@@ -107,6 +107,7 @@ class Segmenter(ClosedAtExit):
         draw: DrawOptions | None = None,
         clean: CleanOptions | None = None,
         labels: LabelOutputs | None = None,
+        part: Part | None = None,
         encoder: EncoderOptions | None = None,
         overwrite: bool = False,
         stop: threading.Event | None = None,
@@ -126,6 +127,7 @@ class Segmenter(ClosedAtExit):
             draw: how labels are drawn.
             clean: what becomes of labels before that.
             labels: where labels go beside the drawing.
+            part: which frames are read; None reads all.
             encoder: how the output is encoded.
             overwrite: replace an existing `dst` (when the new file is complete).
             stop: set it, from any thread, to end the run early.
@@ -147,7 +149,7 @@ class Segmenter(ClosedAtExit):
         openers = labels.openers(overwrite=overwrite, source=Path(src))
         told = Notices(self._watcher)
         with self._running.run(), ExitStack() as stack:
-            source = stack.enter_context(self._open(src, all_streams=output is not None))
+            source = stack.enter_context(self._open(src, all_streams=output is not None, part=part))
             net_size = network_size(source.info, self.header.sizes, size)
             chosen = self._pool.get(net_size, watcher=told.watcher)
             header = chosen.engine.spec.model
@@ -321,9 +323,12 @@ class Segmenter(ClosedAtExit):
         # Ctrl-C is how a camera is switched off, not an accident.
         return told.add_to(replace(stats, interrupted=False), chosen)
 
-    def _open(self, src: str | Path, *, all_streams: bool = True) -> FileSource:
-        threads = self.options.threads or cpu_threads()
-        return FileSource(src, threads=threads, all_streams=all_streams)
+    def _open(
+        self, src: str | Path, *, all_streams: bool = True, part: Part | None = None
+    ) -> Source:
+        return open_part(
+            src, part, threads=self.options.threads or cpu_threads(), all_streams=all_streams
+        )
 
     def _threaded(self, encoder: EncoderOptions | None) -> EncoderOptions:
         encoder = encoder or EncoderOptions()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from streamseg.runtime.building.request import Watcher
     from streamseg.segmenter import Segmenter
     from streamseg.video.encoder import EncoderOptions
+    from streamseg.video.part import Part
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -172,6 +173,41 @@ def label_output_options(command: F) -> F:
     return command
 
 
+class Time(click.ParamType[float]):
+    """Seconds, or ``[hours:]minutes:seconds``."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Seconds, or a sentence."""
+        if isinstance(value, float):
+            return value
+        parts = str(value).split(":")
+        try:
+            numbers = [float(part) for part in parts]
+        except ValueError:
+            numbers = []
+        if not 1 <= len(numbers) <= 3 or not all(0 <= n < math.inf for n in numbers):
+            self.fail(f"{value!r} is no time; give seconds, or hours:minutes:seconds.", param, ctx)
+        return sum(n * 60**place for place, n in enumerate(reversed(numbers)))
+
+
+def part_options(command: F) -> F:
+    """Options of which frames of a video are read."""
+    for option in reversed(
+        (
+            click.option("--start", type=Time(), default=0.0, help="Begin here: 90, or 1:30."),
+            click.option("--end", type=Time(), help="End before what is shown here."),
+            click.option(
+                "--stride", type=click.IntRange(min=1), default=1, help="Every N-th frame only."
+            ),
+            click.option("--max-frames", type=click.IntRange(min=1), help="At most so many."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
 def encoder_options(command: F) -> F:
     """Options of the video that is written."""
     for option in reversed(
@@ -244,6 +280,18 @@ def take_label_outputs(values: dict[str, Any]) -> LabelOutputs:
     from streamseg.labelmaps.outputs import LabelOutputs
 
     return LabelOutputs(video=values.pop("label_video"), pictures=values.pop("label_pngs"))
+
+
+def take_part(values: dict[str, Any]) -> Part:
+    """Take the values of `part_options` out of a command's."""
+    from streamseg.video.part import Part
+
+    return Part(
+        start_seconds=values.pop("start"),
+        end_seconds=values.pop("end"),
+        stride=values.pop("stride"),
+        max_frames=values.pop("max_frames"),
+    )
 
 
 def take_encoder(values: dict[str, Any]) -> EncoderOptions:

@@ -12,10 +12,12 @@ from streamseg.cli.options import (
     cleaning_options,
     drawing_options,
     encoder_options,
+    part_options,
     report_options,
     take_cleaning,
     take_drawing,
     take_encoder,
+    take_part,
 )
 from streamseg.cli.video import finish
 
@@ -26,6 +28,7 @@ from streamseg.cli.video import finish
 @click.argument("dst", metavar="OUT")
 @drawing_options
 @cleaning_options
+@part_options
 @encoder_options
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads of coders.")
 @report_options
@@ -42,11 +45,15 @@ def recolor(
     from streamseg.recolor import recolor_video
 
     check_json_target(json_target, labels, src, dst)
-    draw, clean, encoder = take_drawing(values), take_cleaning(values), take_encoder(values)
+    options = {
+        "draw": take_drawing(values),
+        "clean": take_cleaning(values),
+        "encoder": take_encoder(values),
+        "part": take_part(values),
+        **values,
+    }
     with RunBar(quiet=quiet or json_target == "-") as bar:
-        stats = recolor_video(
-            labels, src, dst, draw=draw, clean=clean, encoder=encoder, on_progress=bar, **values
-        )
+        stats = recolor_video(labels, src, dst, on_progress=bar, **options)
     finish(stats, json_target, quiet)
     if stats.interrupted:
         sys.exit(INTERRUPTED)

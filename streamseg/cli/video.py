@@ -16,11 +16,13 @@ from streamseg.cli.options import (
     engine_options,
     label_output_options,
     open_segmenter,
+    part_options,
     report_options,
     take_cleaning,
     take_drawing,
     take_encoder,
     take_label_outputs,
+    take_part,
 )
 from streamseg.errors import UsageError
 
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 @engine_options()
 @drawing_options
 @cleaning_options
+@part_options
 @label_output_options
 @click.option("--batch", type=click.IntRange(min=1), help="Frames per engine call.")
 @encoder_options
@@ -71,11 +74,12 @@ def video(
         )
     check_json_target(json_target, *paths)
     draw, clean, encoder = take_drawing(values), take_cleaning(values), take_encoder(values)
+    part = take_part(values)
     with (
         RunBar(quiet=quiet or json_target == "-") as bar,
         open_segmenter(values, bar.watcher) as segmenter,
     ):
-        options = {**values, "draw": draw, "clean": clean, "encoder": encoder}
+        options = {**values, "draw": draw, "clean": clean, "encoder": encoder, "part": part}
         if out_dir is not None:
             from streamseg.cli.several import segment_all
 

@@ -24,10 +24,8 @@ from streamseg.labelmaps.sink import LabelSink
 from streamseg.models.modelfile import HEADER_KEY, ModelHeader
 from streamseg.video.encoder import EncoderOptions
 from streamseg.video.file import FileSource
-from streamseg.video.formats import MATROSKA
 from streamseg.video.output import OutputPath
-from streamseg.video.shift import Shift
-from streamseg.video.source import AnyPacket, Item, SourceInfo
+from streamseg.video.source import AnyPacket, Item, Source, SourceInfo
 from streamseg.video.writer import VideoWriter
 
 _FULL_RANGE, _UNSPECIFIED = 2, 2
@@ -65,6 +63,8 @@ class LabelVideo(LabelSink):
             replace(
                 info,
                 tracks=None,
+                # The source's own times, wherever they begin: they tell which frame is meant.
+                clock_is_arbitrary=False,
                 sample_aspect_ratio=Fraction(1),
                 color_range=_FULL_RANGE,
                 colorspace=_UNSPECIFIED,
@@ -112,17 +112,17 @@ class LabelledSource(ClosedAtExit):
         SourceError: it is no label video.
     """
 
-    def __init__(self, video: FileSource, labels: str | Path) -> None:
+    def __init__(self, video: Source, labels: str | Path) -> None:
         self.info = video.info
         self.warnings: list[str] = []
         self._video = video
+        self._waiting: list[AnyPacket] = []
         self._labels = FileSource(labels, all_streams=False)
         try:
             self.header = _header(self._labels)
         except BaseException:
             self._labels.close()
             raise
-        self._shift = Shift(video.info, MATROSKA).seconds
 
     @property
     def labels_shape(self) -> tuple[int, int]:
@@ -133,7 +133,7 @@ class LabelledSource(ClosedAtExit):
     @property
     def leftover(self) -> list[AnyPacket]:
         """Packets of other streams behind the last frame."""
-        return self._video.leftover
+        return [*self._waiting, *self._video.leftover]
 
     def __iter__(self) -> Iterator[Item]:
         maps = iter(self._labels)
@@ -141,7 +141,7 @@ class LabelledSource(ClosedAtExit):
         matched = missing = 0
         packets: list[AnyPacket] = []
         for item in self._video:
-            at = _seconds(item.frame) - self._shift
+            at = _seconds(item.frame)
             while ahead is not None and _seconds(ahead.frame) < at - _CLOSE_ENOUGH:
                 ahead = next(maps, None)
             packets += item.packets
@@ -153,17 +153,17 @@ class LabelledSource(ClosedAtExit):
             item.packets, packets = packets, []
             ahead = next(maps, None)
             yield item
-        self._video.leftover[:0] = packets
+        self._waiting = packets
         self.warnings += self._video.warnings
         if not matched:
             raise SourceError(
-                f"{self._labels.path}: holds no labels for {self._video.path}: none of its times "
+                f"{self._labels.path}: holds no labels for {self.info.name}: none of its times "
                 "is a frame's; give the video that the labels were made of"
             )
         if missing:
             self.warnings.append(
                 f"{self._labels.path}: {missing} of {missing + matched} frames of "
-                f"{self._video.path} have no labels in it and were left out"
+                f"{self.info.name} have no labels in it and were left out"
             )
 
     def _upright(self, frame: VideoFrame) -> NDArray[np.uint8]:

@@ -39,13 +39,23 @@ class FileSource(ContainerReader):
         path: the file; one that is text is not taken for an address, a pattern or standard input.
         threads: decoder threads.
         all_streams: collect the packets of the other streams, sound first of all.
+        skip_seconds: of the beginning, what need not be read where the file has an index; frames
+            before it may come all the same.
 
     Raises:
         UsageError: no such file.
         SourceError: not a video, or one without a video stream.
     """
 
-    def __init__(self, path: str | Path, *, threads: int = 0, all_streams: bool = True) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        threads: int = 0,
+        all_streams: bool = True,
+        skip_seconds: float = 0.0,
+    ) -> None:
+        self._skip_seconds = skip_seconds
         self.path = checked_path(path)
         self.leftover: list[AnyPacket] = []
         self.warnings: list[str] = []
@@ -67,6 +77,7 @@ class FileSource(ContainerReader):
             self._stores_decoding_times = self._container.format.name == "avi"
             self._covers: dict[int, bytes] = {}
             self._pending: list[AnyPacket] = []
+            self._skip()
             self._frames_iterator = self._decode()
             # The first frame knows what the header may not: format, colour tags, rotation.
             self._first = next(self._frames_iterator, None)
@@ -94,6 +105,24 @@ class FileSource(ContainerReader):
     def stream(self) -> VideoStream:
         """The video stream that is read."""
         return self._video
+
+    @property
+    def beginning(self) -> Fraction:
+        """When its first frame is shown, seconds."""
+        if self._video.start_time is not None and self._video.time_base is not None:
+            return self._video.start_time * self._video.time_base
+        frame = self.first_frame
+        return (frame.pts or 0) * (frame.time_base or Fraction(0))
+
+    def _skip(self) -> None:
+        indexed = bool({"mp4", "matroska"} & set(self._container.format.name.split(",")))
+        if not self._skip_seconds or not indexed or self._video.start_time is None:
+            return
+        start = self._video.start_time * (self._video.time_base or Fraction(0))
+        # Half a second early: some files store the times of decoding, not those of showing.
+        target = start + Fraction(self._skip_seconds) - Fraction(1, 2)
+        if target > start:
+            self._container.seek(round(target * av.time_base))
 
     @property
     def metadata(self) -> Mapping[str, str]:
