@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import cv2
 import numpy as np
@@ -23,6 +24,12 @@ Floats = NDArray[np.float32]
 
 _SIGMA = 1.0
 """Of the blur, in labels: steps of one label in five become a line."""
+_REACH = 2
+"""How far the blur reaches, in labels."""
+_WINDOW = 2 * _REACH + 2
+"""Labels on a side of the square that decides a cell."""
+_CORNERS = np.add.outer((_WINDOW * _REACH, _WINDOW * (_REACH + 1)), (_REACH, _REACH + 1)).ravel()
+"""Where a cell's own four labels lie in it."""
 _KEPT = 0.1
 """By how much of 1 a centre's own class leads there at least."""
 _THIN = 0.5
@@ -74,45 +81,58 @@ class Edges:
 
 def find_edges(labels_HW: NDArray[np.uint8]) -> Edges:
     """The cells of a label map in which classes meet."""
-    padded = np.pad(labels_HW, 1, mode="edge")
+    padded = np.pad(labels_HW, 1 + _REACH, mode="edge")
+    inner = padded[_REACH:-_REACH, _REACH:-_REACH]
     square = np.ones((2, 2), np.uint8)
-    low = np.asarray(cv2.erode(padded, square, borderType=cv2.BORDER_REPLICATE))[1:, 1:]
-    high = np.asarray(cv2.dilate(padded, square, borderType=cv2.BORDER_REPLICATE))[1:, 1:]
-    row, column = np.nonzero(low != high)
-    pairs = np.stack([low[row, column], high[row, column]]).astype(np.uint8)
-    around = np.stack([padded[row + y, column + x] for y in (0, 1) for x in (0, 1)])
+    low = np.asarray(cv2.erode(inner, square, borderType=cv2.BORDER_REPLICATE))[1:, 1:]
+    high = np.asarray(cv2.dilate(inner, square, borderType=cv2.BORDER_REPLICATE))[1:, 1:]
+    at = np.flatnonzero((low != high).ravel())
+    if not at.size:
+        return Edges(labels_HW.shape, ())
+    row, column = np.divmod(at, low.shape[1])
+    pairs = np.stack([low.ravel()[at], high.ravel()[at]]).astype(np.uint8, copy=False)
+    places = np.add.outer(np.arange(_WINDOW) * padded.shape[1], np.arange(_WINDOW)).ravel()
+    windows = padded.ravel().take(places[:, None] + (row * padded.shape[1] + column))
+    around = windows[_CORNERS]
     two = ((around == pairs[0]) | (around == pairs[1])).all(axis=0)
-    maps = _blurred(padded)
-    cells = [_cells(row[two], column[two], pairs[:, two], around[:, two], maps)]
-    more = ~two
-    if more.any():
-        classes = np.sort(around[:, more], axis=0)
-        cells.append(_cells(row[more], column[more], classes, around[:, more], maps))
-    height, width = labels_HW.shape
-    return Edges((height, width), tuple(cells))
+    if two.all():
+        cells = [_cells(row, column, pairs, windows)]
+    else:
+        more = np.flatnonzero(~two)
+        two = np.flatnonzero(two)
+        cells = [
+            _cells(row[two], column[two], pairs[:, two], windows[:, two]),
+            _cells(row[more], column[more], np.sort(around[:, more], axis=0), windows[:, more]),
+        ]
+    return Edges(labels_HW.shape, tuple(cells))
 
 
-def _blurred(labels_HW: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """``[256, H, W]``, of which only the classes that are there are filled."""
-    maps = np.empty((256, *labels_HW.shape), np.uint8)
-    for label in np.flatnonzero(np.bincount(labels_HW.ravel(), minlength=256)):
-        there = (labels_HW == label).view(np.uint8) * np.uint8(255)
-        cv2.GaussianBlur(there, (5, 5), _SIGMA, dst=maps[label], borderType=cv2.BORDER_REPLICATE)
-    return maps
+def _blur_at_corners() -> Floats:
+    """``[4, 36]``: a window of labels -> its blur at the four centres in its middle."""
+    line = np.zeros((2, _WINDOW))
+    for corner in range(2):
+        line[corner, corner : corner + 2 * _REACH + 1] = cv2.getGaussianKernel(
+            2 * _REACH + 1, _SIGMA
+        ).ravel()
+    return np.kron(line, line).astype(np.float32)
+
+
+_BLUR = _blur_at_corners()
 
 
 def _cells(
     row: NDArray[np.intp],
     column: NDArray[np.intp],
     classes: NDArray[np.uint8],
-    around: NDArray[np.uint8],
-    maps: NDArray[np.uint8],
+    windows: NDArray[np.uint8],
 ) -> Cells:
-    scores = np.empty((len(classes), 4, len(row)), np.float32)
-    for corner in range(4):
-        scores[:, corner] = maps[classes, row + corner // 2, column + corner % 2]
-    scores /= 255
-    own = classes[:, None] == around[None]
+    """Cells, of ``[36, N]`` labels in and around each."""
+    # OpenCV's product stays in this thread; NumPy's would wake others for so little.
+    nothing = np.empty((0, 0), np.float32)
+    scores: Floats = np.stack(
+        [cv2.gemm(_BLUR, (windows == own).astype(np.float32), 1, nothing, 0) for own in classes]
+    ).astype(np.float32, copy=False)
+    own = classes[:, None] == windows[_CORNERS]
     others = np.where(own, -1, scores).max(axis=0)
     lead = scores - others
     lead = np.maximum(lead, np.minimum(-2 * lead, np.float32(_THIN)))
@@ -234,7 +254,7 @@ def _shares(cells: Cells, down: Floats, across: Floats, scale: tuple[float, floa
     values = np.stack([_between(scores, down, across) for scores in cells.scores])
     shares = []
     for candidate, value in enumerate(values):
-        others = np.delete(values, candidate, axis=0).max(axis=0)
+        others = reduce(np.maximum, [*values[:candidate], *values[candidate + 1 :]])
         shares.append(np.clip((value - others) / min(scale) + 0.5, 0, 1))
     total = np.sum(shares, axis=0)
     return [share / total for share in shares]

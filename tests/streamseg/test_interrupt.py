@@ -26,6 +26,11 @@ ENOUGH = 300_000
 """Bytes of the endless clip after which some hundred frames have gone through."""
 
 
+def hear_sighup() -> None:
+    """What `nohup` started has it ignored, and so has all that this starts."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 def ignore_sigint() -> None:
     """As a shell does for what it starts in the background."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -79,7 +84,7 @@ def endless(tmp_path: Path) -> Iterator[tuple[Path, threading.Event]]:
     [
         (signal.SIGINT, None),
         (signal.SIGTERM, None),
-        (getattr(signal, "SIGHUP", signal.SIGTERM), None),
+        (getattr(signal, "SIGHUP", signal.SIGTERM), hear_sighup),
         (signal.SIGINT, ignore_sigint),
     ],
     ids=["SIGINT", "SIGTERM", "SIGHUP", "SIGINT in the background"],
@@ -182,6 +187,7 @@ def take_terminal() -> None:
     import termios
 
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    hear_sighup()
 
 
 def test_nohup_means_that_the_run_goes_on(
