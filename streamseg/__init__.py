@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from streamseg.labelmaps.options import CleanOptions
     from streamseg.labelmaps.outputs import LabelOutputs
     from streamseg.labels import Labels
+    from streamseg.measures.options import MeasureOptions
     from streamseg.models.palette import Palette
     from streamseg.recolor import recolor_video
     from streamseg.run.stats import StageStats, Stats
@@ -54,6 +55,7 @@ __all__ = [
     "EngineSpec",
     "LabelOutputs",
     "Labels",
+    "MeasureOptions",
     "ModelError",
     "OutputError",
     "Palette",
@@ -85,6 +87,7 @@ _HOMES = {
     "EngineSpec": "runtime.engine",
     "LabelOutputs": "labelmaps.outputs",
     "Labels": "labels",
+    "MeasureOptions": "measures.options",
     "ModelError": "errors",
     "OutputError": "errors",
     "Palette": "models.palette",

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 from streamseg.drawing.options import DrawOptions
+from streamseg.labelmaps.measuring import open_measuring
 from streamseg.labelmaps.options import CleanOptions
 from streamseg.labelmaps.video import LabelledSource
+from streamseg.measures.options import MeasureOptions
+from streamseg.run.clips import with_events
 from streamseg.run.job import Job, OnProgress
 from streamseg.run.stages import Recorded
 from streamseg.run.stats import RunClock, Stats
@@ -26,6 +30,7 @@ def recolor_video(
     draw: DrawOptions | None = None,
     clean: CleanOptions | None = None,
     encoder: EncoderOptions | None = None,
+    measure: MeasureOptions | None = None,
     part: Part | None = None,
     threads: int | None = None,
     overwrite: bool = False,
@@ -40,6 +45,7 @@ def recolor_video(
         draw: how labels are drawn.
         clean: what becomes of them before that.
         encoder: how the output is encoded.
+        measure: what is measured of them, and where that goes.
         part: which frames are read; None reads all.
         threads: CPU threads of decoder and encoder each; None takes all cores.
         overwrite: replace an existing `dst` (when the new file is complete).
@@ -56,7 +62,12 @@ def recolor_video(
     encoder = encoder or EncoderOptions()
     encoder = replace(encoder, threads=encoder.threads or threads or coder_threads())
     video = open_part(src, part, threads=threads or cpu_threads())
-    with video, LabelledSource(video, labels) as source:
+    with ExitStack() as stack:
+        stack.enter_context(video)
+        source = stack.enter_context(LabelledSource(video, labels))
+        names = source.header.classes.names
+        plan = (measure or MeasureOptions()).plan(names, overwrite=overwrite, source=Path(src))
+        measuring = open_measuring(stack, plan, source.info, names)
         spec = EngineSpec(
             backend="labels of a file",
             model=source.header,
@@ -72,5 +83,9 @@ def recolor_video(
             size=source.labels_shape,
             draw=draw,
             clean=clean,
+            sinks=measuring,
         )
-        return job.record(output, encoder, on_progress)
+        stats = job.record(output, encoder, on_progress)
+        for sink in measuring:
+            stats = with_events(stats, sink, encoder, overwrite=overwrite, on_progress=on_progress)
+        return stats

@@ -24,13 +24,16 @@ from streamseg.closing import ClosedAtExit
 from streamseg.drawing.options import DrawOptions
 from streamseg.drawing.stretch import stretch
 from streamseg.errors import StoppedError, UsageError
+from streamseg.labelmaps.measuring import open_measuring
 from streamseg.labelmaps.options import CleanOptions
 from streamseg.labelmaps.outputs import LabelOutputs, open_sinks
 from streamseg.labelmaps.specks import without_specks
 from streamseg.labels import Labels
 from streamseg.live.address import is_served_once
 from streamseg.live.source import open_live
+from streamseg.measures.options import MeasureOptions
 from streamseg.models.modelfile import ModelHeader, find_model, read_header
+from streamseg.run.clips import with_events
 from streamseg.run.job import Job, OnProgress, Size, network_size
 from streamseg.run.netsize import choose_size, parse_size
 from streamseg.run.notices import Notices
@@ -107,6 +110,7 @@ class Segmenter(ClosedAtExit):
         draw: DrawOptions | None = None,
         clean: CleanOptions | None = None,
         labels: LabelOutputs | None = None,
+        measure: MeasureOptions | None = None,
         part: Part | None = None,
         encoder: EncoderOptions | None = None,
         overwrite: bool = False,
@@ -127,6 +131,7 @@ class Segmenter(ClosedAtExit):
             draw: how labels are drawn.
             clean: what becomes of labels before that.
             labels: where labels go beside the drawing.
+            measure: what is measured of them, and where that goes.
             part: which frames are read; None reads all.
             encoder: how the output is encoded.
             overwrite: replace an existing `dst` (when the new file is complete).
@@ -142,17 +147,21 @@ class Segmenter(ClosedAtExit):
             OutputError: `dst` cannot be written.
         """
         clock = RunClock()
-        labels = labels or LabelOutputs()
+        labels, encoder = labels or LabelOutputs(), self._threaded(encoder)
         output = None
         if dst is not None:
             output = OutputPath.check(Path(dst), overwrite=overwrite, source=Path(src))
         openers = labels.openers(overwrite=overwrite, source=Path(src))
+        names = self.header.classes.names
+        plan = (measure or MeasureOptions()).plan(names, overwrite=overwrite, source=Path(src))
         told = Notices(self._watcher)
         with self._running.run(), ExitStack() as stack:
             source = stack.enter_context(self._open(src, all_streams=output is not None, part=part))
             net_size = network_size(source.info, self.header.sizes, size)
             chosen = self._pool.get(net_size, watcher=told.watcher)
             header = chosen.engine.spec.model
+            sinks = open_sinks(stack, openers, source.info, net_size, header)
+            measuring = open_measuring(stack, plan, source.info, names)
             job = Job(
                 source,
                 chosen.engine,
@@ -160,13 +169,17 @@ class Segmenter(ClosedAtExit):
                 size=size,
                 draw=draw,
                 clean=clean,
-                sinks=open_sinks(stack, openers, source.info, net_size, header),
+                sinks=[*sinks, *measuring],
                 stopped=self._stopped(stop),
             )
             if output is None:
                 stats = job.discard(on_progress)
             else:
-                stats = job.record(output, self._threaded(encoder), on_progress)
+                stats = job.record(output, encoder, on_progress)
+            for sink in measuring:
+                stats = with_events(
+                    stats, sink, encoder, overwrite=overwrite, on_progress=on_progress
+                )
             return told.add_to(stats, chosen)
 
     def frames(

@@ -21,6 +21,7 @@ from streamseg.cli.interrupts import INTERRUPTED
 from streamseg.cli.models import models
 from streamseg.cli.options import debug_option, wants_debug
 from streamseg.cli.output import say
+from streamseg.cli.plot import plot
 from streamseg.cli.recolor import recolor
 from streamseg.cli.sample import sample
 from streamseg.cli.video import video
@@ -78,6 +79,7 @@ def main() -> None:
 for _command in (
     video,
     recolor,
+    plot,
     webcam,
     image,
     sample,

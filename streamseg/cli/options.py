@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from streamseg.drawing.options import DrawOptions
     from streamseg.labelmaps.options import CleanOptions
     from streamseg.labelmaps.outputs import LabelOutputs
+    from streamseg.measures.options import MeasureOptions
     from streamseg.runtime.building.request import Watcher
     from streamseg.segmenter import Segmenter
     from streamseg.video.encoder import EncoderOptions
@@ -173,6 +174,39 @@ def label_output_options(command: F) -> F:
     return command
 
 
+def measure_options(command: F) -> F:
+    """Options of what is measured of labels."""
+    for option in reversed(
+        (
+            click.option(
+                "--measure",
+                "table",
+                metavar="FILE",
+                help="Write each frame's time and every class's share: .csv, .jsonl, .parquet.",
+            ),
+            click.option(
+                "--when",
+                multiple=True,
+                metavar="CONDITION",
+                help="Find the times in which this holds: 'pedestrian > 2%', 'car + bus > 10% and "
+                "road < 30%'.",
+            ),
+            click.option("--events", metavar="FILE.json", help="Write those times."),
+            click.option("--event-clips", metavar="DIR", help="Cut them out, a clip each."),
+            click.option(
+                "--event-gap",
+                type=Number(0, math.inf),
+                default=1.0,
+                show_default=True,
+                metavar="SECONDS",
+                help="Interruptions up to this long do not end an event.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
 class Time(click.ParamType[float]):
     """Seconds, or ``[hours:]minutes:seconds``."""
 
@@ -280,6 +314,19 @@ def take_label_outputs(values: dict[str, Any]) -> LabelOutputs:
     from streamseg.labelmaps.outputs import LabelOutputs
 
     return LabelOutputs(video=values.pop("label_video"), pictures=values.pop("label_pngs"))
+
+
+def take_measures(values: dict[str, Any]) -> MeasureOptions:
+    """Take the values of `measure_options` out of a command's."""
+    from streamseg.measures.options import MeasureOptions
+
+    return MeasureOptions(
+        table=values.pop("table"),
+        when=values.pop("when"),
+        events=values.pop("events"),
+        clips=values.pop("event_clips"),
+        gap_seconds=values.pop("event_gap"),
+    )
 
 
 def take_part(values: dict[str, Any]) -> Part:

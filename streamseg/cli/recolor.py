@@ -12,11 +12,13 @@ from streamseg.cli.options import (
     cleaning_options,
     drawing_options,
     encoder_options,
+    measure_options,
     part_options,
     report_options,
     take_cleaning,
     take_drawing,
     take_encoder,
+    take_measures,
     take_part,
 )
 from streamseg.cli.video import finish
@@ -29,6 +31,7 @@ from streamseg.cli.video import finish
 @drawing_options
 @cleaning_options
 @part_options
+@measure_options
 @encoder_options
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads of coders.")
 @report_options
@@ -49,6 +52,7 @@ def recolor(
         "draw": take_drawing(values),
         "clean": take_cleaning(values),
         "encoder": take_encoder(values),
+        "measure": take_measures(values),
         "part": take_part(values),
         **values,
     }

@@ -15,6 +15,7 @@ from streamseg.cli.options import (
     encoder_options,
     engine_options,
     label_output_options,
+    measure_options,
     open_segmenter,
     part_options,
     report_options,
@@ -22,6 +23,7 @@ from streamseg.cli.options import (
     take_drawing,
     take_encoder,
     take_label_outputs,
+    take_measures,
     take_part,
 )
 from streamseg.errors import UsageError
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 @cleaning_options
 @part_options
 @label_output_options
+@measure_options
 @click.option("--batch", type=click.IntRange(min=1), help="Frames per engine call.")
 @encoder_options
 @report_options
@@ -55,7 +58,7 @@ def video(
 ) -> None:
     """Segment the video file IN into the video file OUT (.mp4, .mov or .mkv).
 
-    OUT may be left out where something else is asked for, as --labels.
+    OUT may be left out where something else is asked for, as --labels or --measure.
 
     With --out-dir, any number of files through one engine: one that fails does not stop the
     others, and the exit code is then 1. Ctrl-C finishes a playable file of what was done so far.
@@ -63,10 +66,13 @@ def video(
     from streamseg.cli.bars import RunBar
     from streamseg.cli.output import check_json_target
 
-    labels = take_label_outputs(values)
-    if out_dir is not None and labels:
-        raise UsageError("--labels and --label-pngs are of one video; give IN without --out-dir")
-    if out_dir is None and len(paths) == 1 and not labels:
+    labels, measure = take_label_outputs(values), take_measures(values)
+    if out_dir is not None and (labels or measure):
+        raise UsageError(
+            "--labels, --label-pngs, --measure and --when are of one video; give IN without "
+            "--out-dir"
+        )
+    if out_dir is None and len(paths) == 1 and not (labels or measure):
         raise click.UsageError("Missing argument 'OUT' (for several files give --out-dir DIR).")
     if out_dir is None and len(paths) > 2:
         raise UsageError(
@@ -86,7 +92,9 @@ def video(
             results = segment_all(segmenter, paths, out_dir, options, bar)
         else:
             src, dst = paths[0], paths[1] if len(paths) == 2 else None
-            stats = segmenter.video(src, dst, labels=labels, on_progress=bar, **options)
+            stats = segmenter.video(
+                src, dst, labels=labels, measure=measure, on_progress=bar, **options
+            )
     if out_dir is not None:
         from streamseg.cli.several import report_all
 

@@ -95,6 +95,7 @@ class FileSource(ContainerReader):
                 duration_seconds=self._duration_from_header(),
                 frames=self._video.frames or None,
                 start=self._start_of_clock(),
+                first_shown=self._first_shown(),
                 clock_is_arbitrary=bool(self._container.format.flags & _STARTS_ANYWHERE),
             )
         except BaseException:
@@ -106,9 +107,7 @@ class FileSource(ContainerReader):
         """The video stream that is read."""
         return self._video
 
-    @property
-    def beginning(self) -> Fraction:
-        """When its first frame is shown, seconds."""
+    def _first_shown(self) -> Fraction:
         if self._video.start_time is not None and self._video.time_base is not None:
             return self._video.start_time * self._video.time_base
         frame = self.first_frame

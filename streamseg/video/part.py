@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 
 from streamseg.closing import ClosedAtExit
 from streamseg.errors import SourceError, UsageError
 from streamseg.video.file import FileSource
-from streamseg.video.source import AnyPacket, Item, Source, SourceInfo
+from streamseg.video.source import AnyPacket, Item, Source, SourceInfo, interruptible
 
 _HALF_A_MILLISECOND = Fraction(1, 2000)
 
@@ -54,24 +56,39 @@ class Part:
 class PartOf(ClosedAtExit):
     """A part of a video file; see `streamseg.video.source.Source`.
 
-    Sound and the other streams come along from the part's beginning to its end; outputs begin near
-    0. `Item.index` counts the part's frames.
+    Sound and the other streams come along from the part's first frame to its end; outputs begin
+    near 0. `Item.index` counts the part's frames.
 
     Args:
         video: opened, with `Part.start_seconds` to skip to; closing it is this source's.
         part: which frames.
+
+    Raises:
+        SourceError: it has no frame there.
     """
 
     def __init__(self, video: FileSource, part: Part) -> None:
         self._video, self._part = video, part
-        self._start = video.beginning + _exact(part.start_seconds)
+        self._start = video.info.first_shown + _exact(part.start_seconds)
         self._end: Fraction | None = None
         if part.end_seconds is not None:
-            self._end = video.beginning + _exact(part.end_seconds)
+            self._end = video.info.first_shown + _exact(part.end_seconds)
         self._complete = False
         self._waiting: list[AnyPacket] = []
         self.warnings: list[str] = []
+        self._frames = iter(video)
+        self._inside = self._between()
+        interruptible(self._read_first)
+        if self._first is None:
+            self.close()
+            raise SourceError(
+                f"{video.info.name}: has no frame between {part}; nothing was written"
+            )
+        self._start = _shown(self._first)
         self.info = self._described(video.info)
+
+    def _read_first(self) -> None:
+        self._first = next(self._inside, None)
 
     def _described(self, info: SourceInfo) -> SourceInfo:
         part, tracks = self._part, info.tracks
@@ -109,38 +126,36 @@ class PartOf(ClosedAtExit):
 
     def __iter__(self) -> Iterator[Item]:
         part, kept = self._part, 0
-        frames = iter(self._video)
-        try:
-            for number, item in self._inside(frames):
-                self._waiting += item.packets
-                if number % part.stride:
-                    continue
-                item.packets, self._waiting = self._within(self._waiting), []
-                item.index, kept = kept, kept + 1
-                yield item
-                if kept == part.max_frames:
-                    break
-            else:
-                self._complete = self._end is None
-        finally:
-            if isinstance(frames, Generator):
-                frames.close()
+        assert self._first is not None, "a source is iterated once"
+        first, self._first = self._first, None
+        for number, item in enumerate(chain([first], self._inside)):
+            self._waiting += item.packets
+            if number % part.stride:
+                continue
+            item.packets, self._waiting = self._within(self._waiting), []
+            item.index, kept = kept, kept + 1
+            yield item
+            if kept == part.max_frames:
+                break
+        else:
+            self._complete = self._end is None
+        self._stop_reading()
         if self._complete:
             self.warnings += self._video.warnings
-        if not kept:
-            raise SourceError(f"{self.info.name}: has no frame between {part}; nothing was written")
 
-    def _inside(self, frames: Iterator[Item]) -> Iterator[tuple[int, Item]]:
-        number = 0
-        for item in frames:
-            at = (item.frame.pts or 0) * (item.frame.time_base or Fraction(0))
-            if self._end is not None and at >= self._end:
+    def _between(self) -> Iterator[Item]:
+        for item in self._frames:
+            if self._end is not None and _shown(item) >= self._end:
                 return
-            if at >= self._start:
-                yield number, item
-                number += 1
+            if _shown(item) >= self._start:
+                yield item
             else:
                 self._waiting += item.packets
+
+    def _stop_reading(self) -> None:
+        with contextlib.suppress(ValueError):  # another thread is inside: the file sees to that
+            if isinstance(self._frames, Generator):
+                self._frames.close()
 
     def _within(self, packets: Sequence[AnyPacket]) -> list[AnyPacket]:
         return [packet for packet in packets if self._is_within(packet)]
@@ -154,7 +169,12 @@ class PartOf(ClosedAtExit):
 
     def close(self) -> None:
         """Close the file."""
+        self._stop_reading()
         self._video.close()
+
+
+def _shown(item: Item) -> Fraction:
+    return (item.frame.pts or 0) * (item.frame.time_base or Fraction(0))
 
 
 def _exact(seconds: float) -> Fraction:

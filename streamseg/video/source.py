@@ -67,6 +67,8 @@ class SourceInfo:
     frames_from_header: int | None = None
     start: Fraction = Fraction(0)
     """When the first of all streams begins, seconds; 0 where a late start is meant (edit lists)."""
+    first_shown: Fraction = Fraction(0)
+    """When the file's first frame is shown, seconds: times that people give count from it."""
     clock_is_arbitrary: bool = False
     """The kind of file begins at any time of a clock that runs on: transport streams, DVDs, HLS."""
     display_matrix: DisplayMatrix | None = None
@@ -136,6 +138,7 @@ def describe(
     duration_seconds: float | None = None,
     frames: int | None = None,
     start: Fraction = Fraction(0),
+    first_shown: Fraction = Fraction(0),
     clock_is_arbitrary: bool = False,
 ) -> SourceInfo:
     """What a stream and its first frame say; the frame knows what a header may not."""
@@ -150,6 +153,7 @@ def describe(
         duration_seconds_from_header=duration_seconds,
         frames_from_header=frames,
         start=start,
+        first_shown=first_shown,
         clock_is_arbitrary=clock_is_arbitrary,
         display_matrix=display_matrix(frame),
         color_range=int(frame.color_range),
