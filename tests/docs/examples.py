@@ -14,6 +14,7 @@ from pathlib import Path
 
 import av
 import click
+import cv2
 from click.testing import CliRunner
 
 from streamseg.models.modelfile import MODELS_DIR
@@ -35,10 +36,10 @@ def draw_names(folder: Path) -> None:
         shutil.copy(clip, folder / name)
     _remux(clip, folder / "b.mkv")
     with av.open(str(clip)) as container:
-        picture = next(container.decode(video=0)).to_image()
+        picture_HWC = next(container.decode(video=0)).to_ndarray(format="bgr24")
     (folder / "pictures").mkdir()
     for path in (folder / "street.jpg", folder / "pictures" / "one.jpg"):
-        picture.save(path)
+        cv2.imwrite(str(path), picture_HWC)
     draw_dataset(folder / "CAMVID")
     draw_folder(folder / "PICTURES")
     shutil.copy(ROOT / "train" / "weights" / "mbv2.safetensors", folder / "CHECKPOINT")
