@@ -27,6 +27,9 @@ from train.recipe import Recipe, recipe_from_dict
 
 HEADER_KEY = "streamseg"
 FORMAT = 1
+BEFORE = {"basic_dilation": "both", "pyramid_bin1": "bias"}
+"""What keys of ``[model]`` mean that a header lacks because they did not exist yet: how networks
+were built then, where that is not the default now."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -141,7 +144,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
                 f"{path}: checkpoint format {header['format']}, this version reads {FORMAT}"
             )
         return Checkpoint(
-            recipe=recipe_from_dict(header["recipe"], str(path)),
+            recipe=recipe_from_dict(_as_meant(header["recipe"]), str(path)),
             classes=_palette(header),
             epoch=int(header["epoch"]),
             metrics=header["metrics"],
@@ -149,6 +152,10 @@ def load_checkpoint(path: Path) -> Checkpoint:
         )
     except (ValueError, KeyError, TypeError) as error:
         raise TrainError(f"{path}: its streamseg header is broken ({error!r})") from error
+
+
+def _as_meant(recipe: dict[str, Any]) -> dict[str, Any]:
+    return recipe | {"model": BEFORE | recipe.get("model", {})}
 
 
 def _palette(header: dict[str, Any]) -> Palette:

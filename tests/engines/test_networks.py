@@ -15,6 +15,7 @@ from engines.graph import DeployedNetwork
 from tests.engines.test_graph import randomised
 from train.evaluation.predict import torch_labeller
 from train.models import ModelSpec, Segmenter, build_model
+from train.models.aspp import AsppSum
 from train.models.segmenter import normalise
 
 NETWORKS: dict[str, dict[str, Any]] = {
@@ -26,6 +27,9 @@ NETWORKS: dict[str, dict[str, Any]] = {
         "last_conv": True,
     },
     "aspp": {"head": "aspp"},
+    "fcn": {"head": "fcn"},
+    "aspp_sum": {"head": "aspp_sum", "rates": (1, 2), "output_stride": 8},
+    "pyramid with a bias": {"pyramid_bin1": "bias"},
     "aspp_l at three scales": {"head": "aspp_l", "scales": (0.5, 0.75, 1.0), "auxiliary": False},
     "ocr": {"head": "ocr"},
     "pooled, half as wide, decoder at stride 8": {
@@ -76,12 +80,16 @@ def network(values: dict[str, Any], frames_NHWC: NDArray[np.uint8]) -> Segmenter
     torch.manual_seed(0)
     model = build_model(ModelSpec(**{"classes": 7, "head_channels": 16, **values}))
     randomised(model)
-    assert model.classifier.bias is not None
     with torch.inference_mode():
         scores = model(normalise(torch.from_numpy(frames_NHWC).permute(0, 3, 1, 2)))
         mean, std = scores.mean(dim=(0, 2, 3)), scores.std(dim=(0, 2, 3))
-        model.classifier.bias.sub_(mean).div_(std)
-        model.classifier.weight.div_(std[:, None, None, None])
+        if isinstance(model.classifier, AsppSum):
+            model.classifier.bias.sub_(mean)
+            for name, parameter in model.classifier.named_parameters():
+                parameter.div_(std if name.endswith("bias") else std[:, None, None, None])
+        else:
+            model.get_parameter("classifier.bias").sub_(mean).div_(std)
+            model.get_parameter("classifier.weight").div_(std[:, None, None, None])
     return model
 
 

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from streamseg.models.palette import CAMVID
@@ -34,6 +35,24 @@ def test_a_checkpoint_comes_back_as_it_was(tmp_path: Path) -> None:
     for key, value in model.state_dict().items():
         assert torch.equal(value, saved.tensors[f"model.{key}"])
     assert [p.name for p in tmp_path.iterdir()] == ["c.safetensors"]
+
+
+def test_a_checkpoint_from_before_a_key_means_what_it_meant(tmp_path: Path) -> None:
+    """BatchNorm in the pyramid's first branch and undilated second convolutions came later."""
+    path = tmp_path / "c.safetensors"
+    old = fresh()
+    model = dataclasses.replace(old.recipe.model, pyramid_bin1="bias", basic_dilation="both")
+    old.recipe = dataclasses.replace(old.recipe, model=model)
+    old.tensors = {f"model.{k}": v for k, v in build_model(model).state_dict().items()}
+    save_checkpoint(path, old)
+    with safe_open(path, framework="pt") as file:
+        header = json.loads(file.metadata()["streamseg"])
+    for key in ("pyramid_bin1", "basic_dilation"):
+        del header["recipe"]["model"][key]
+    save_file(old.tensors, path, metadata={"streamseg": json.dumps(header)})
+    loaded = load_checkpoint(path)
+    assert loaded.recipe.model == model
+    loaded.build()
 
 
 def test_a_checkpoint_is_for_all_whom_the_umask_lets(tmp_path: Path) -> None:

@@ -34,7 +34,9 @@ def network(**changed: Any) -> Segmenter:
     return build_model(ModelSpec(**(values | changed))).eval()
 
 
-def folded_file(path: Path, model: Segmenter, classifier: nn.Conv2d) -> Path:
+def folded_file(
+    path: Path, model: Segmenter, classifier: nn.Conv2d, names: str | None = None
+) -> Path:
     """A file of folded weights with lively biases."""
     tensors: dict[str, Tensor] = {}
     for key, (conv, _) in _named_pairs(model).items():
@@ -43,7 +45,7 @@ def folded_file(path: Path, model: Segmenter, classifier: nn.Conv2d) -> Path:
     tensors["classifier.weight"] = classifier.weight.detach().clone()
     assert classifier.bias is not None
     tensors["classifier.bias"] = classifier.bias.detach().clone()
-    save_file(tensors, path)
+    save_file(tensors, path, metadata={"classes": names} if names else None)
     return path
 
 
@@ -75,7 +77,7 @@ def test_the_decoder_starts_as_the_files_own_scores_one_pixel_on(file: Path) -> 
     assert model.decoder is not None
     # without what the classifier reads of the random channels the scores are the file's
     both = 6
-    model.classifier.weight.data[:, both:] = 0
+    model.get_parameter("classifier.weight").data[:, both:] = 0
     with torch.inference_mode():
         maps = model.backbone(torch.randn(1, 3, 64, 64))
         head = model.head(maps["out"])
@@ -135,3 +137,21 @@ def test_what_fits_is_loaded_and_said(tmp_path: Path, file: Path) -> None:
         load_folded_deeplab(network(backbone="mobilenet_v2"), file)
     with pytest.raises(TrainError, match="no such weights file"):
         load_folded_deeplab(network(), tmp_path / "none.safetensors")
+
+
+def test_without_a_decoder_the_files_classifier_is_the_networks(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    scores = nn.Conv2d(16, 3, 1)
+    whole = network(decoder="none", decoder_head_channels=0)
+    path = folded_file(tmp_path / "f.safetensors", whole, scores, names="a,b,c")
+    model = network(decoder="none", decoder_head_channels=0)
+    assert initialise(model, f"folded:{path}", CLASSES) == (
+        f"starting from the whole network of {path}"
+    )
+    assert torch.equal(model.get_parameter("classifier.weight"), scores.weight)
+    other = Palette(names=("c", "z"), colours=((0, 0, 0), (9, 9, 9)))
+    few = network(decoder="none", decoder_head_channels=0, classes=2)
+    assert initialise(few, f"folded:{path}", other).endswith("2 classes for 3, kept by name: c")
+    assert torch.equal(few.get_parameter("classifier.weight")[0], scores.weight[2])
+    initialise(few, f"folded:{path}", other, "index")
+    assert torch.equal(few.get_parameter("classifier.weight"), scores.weight[:2])

@@ -14,8 +14,10 @@ from train.errors import TrainError
 from train.models import ModelSpec, build_model, load_backbone_weights, low_resolution_argmax
 from train.models.layers import adaptive_avg_pool, pooling_matrix
 from train.models.mobilenet import MobileNetV2Backbone
-from train.models.pyramid import PyramidPooling
+from train.models.pyramid import Bin1, PyramidPooling
 from train.models.segmenter import normalise, shrink
+
+BIN1: tuple[Bin1, ...] = ("norm", "bias")
 
 
 def small(**values: object) -> ModelSpec:
@@ -52,7 +54,7 @@ def test_training_adds_the_auxiliary_scores() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"head": "fpn"}, r"head is 'fpn'; known: \['ppm', 'aspp'"),
+        ({"head": "fpn"}, r"head is 'fpn'; known: \['fcn', 'ppm', 'aspp'"),
         ({"backbone": "resnet"}, "backbone is 'resnet'; known"),
         ({"output_stride": 4}, "output_stride is 4; known"),
         ({"decoder_depth": 0}, "decoder_depth must be at least 1, got 0"),
@@ -60,6 +62,8 @@ def test_training_adds_the_auxiliary_scores() -> None:
         ({"input_scale": 0.6}, r"input_scale must be 0.5 to 1 in sixteenths \(0.625\), got 0.6"),
         ({"input_scale": 0.25}, "input_scale must be 0.5 to 1 in sixteenths"),
         ({"backbone": "resnet18", "late_padding": (True,)}, "late_padding is for MobileNets"),
+        ({"head": "aspp_sum", "decoder": "skip"}, "gives class scores, which no decoder takes"),
+        ({"pyramid_bin1": "none"}, r"pyramid_bin1 is 'none'; known: \['norm', 'bias'\]"),
     ],
 )
 def test_a_spec_says_what_is_wrong(values: dict[str, object], message: str) -> None:
@@ -113,9 +117,21 @@ def test_rows_of_a_pooling_matrix_are_averages() -> None:
 
 
 def test_the_pyramid_keeps_size_and_trains_on_a_map_of_one_pixel() -> None:
+    for bin1 in BIN1:
+        head = PyramidPooling(32, 16, bin1=bin1).train()
+        assert head(torch.randn(2, 32, 1, 1)).shape == (2, 16, 1, 1)
+        assert head(torch.randn(2, 32, 5, 7)).shape == (2, 16, 5, 7)
+
+
+def test_the_bin_of_one_pixel_trains_on_a_batch_of_one_picture() -> None:
     head = PyramidPooling(32, 16).train()
-    assert head(torch.randn(2, 32, 1, 1)).shape == (2, 16, 1, 1)
-    assert head(torch.randn(2, 32, 5, 7)).shape == (2, 16, 5, 7)
+    norm = head.branches[0][1]  # type: ignore[index]
+    before = norm.running_mean.clone()
+    assert head(torch.randn(1, 32, 5, 7)).shape == (1, 16, 5, 7)
+    assert norm.training
+    assert torch.equal(norm.running_mean, before)
+    head(torch.randn(2, 32, 5, 7))
+    assert not torch.equal(norm.running_mean, before)
 
 
 def test_normalise_maps_bytes_to_minus_one_and_one() -> None:

@@ -14,7 +14,7 @@ from torchvision import models as tv
 from tests.train.test_models import small
 from train.errors import TrainError
 from train.models import BACKBONES, build_model, load_backbone_weights, load_pretrained_deeplabv3
-from train.models.aspp import AsppL, DeepLabV3Head, PlainAspp
+from train.models.aspp import AsppL, AsppSum, DeepLabV3Head, PlainAspp
 from train.models.mobilenet import MobileNetV3LargeBackbone
 from train.models.ocr import OcrHead
 from train.models.resnet import ResNetBackbone, spatial_convs
@@ -64,8 +64,11 @@ def test_at_stride_32_a_backbone_computes_what_torchvision_computes(name: str) -
 def test_pspnets_resnet_18_is_dilated_by_2_and_4_as_in_report_000() -> None:
     backbone = ResNetBackbone("resnet18", output_stride=8)
     assert rates(backbone.layer2)[0][0] == (2, 1)
-    assert rates(backbone.layer3) == [[(1, 2), (1, 2)]] * 2
-    assert rates(backbone.layer4) == [[(1, 4), (1, 4)]] * 2
+    # "for the conv1 in layer3 ... dilation (2, 2)": the second convolution of a block has none
+    assert rates(backbone.layer3) == [[(1, 2), (1, 1)]] * 2
+    assert rates(backbone.layer4) == [[(1, 4), (1, 1)]] * 2
+    both = ResNetBackbone("resnet18", output_stride=8, basic_dilation="both")
+    assert rates(both.layer4) == [[(1, 4), (1, 4)]] * 2
     for layer in (backbone.layer3, backbone.layer4):
         assert layer[0].downsample[0].stride == (1, 1)
     assert (backbone.aux_channels, backbone.out_channels) == (256, 512)
@@ -138,6 +141,18 @@ class TestHeads:
             expected = expected + F.conv2d(branch(self.x), weight)
         torch.testing.assert_close(classifier(head(self.x)), expected)
 
+    def test_deeplabv2s_short_form_adds_four_dilated_convolutions(self) -> None:
+        torch.manual_seed(0)
+        sum_ = AsppSum(32, 5)
+        convs = [nn.Conv2d(32, 5, 3, padding=r, dilation=r) for r in (6, 12, 18, 24)]
+        for own, conv in zip(sum_.branches, convs, strict=True):
+            own.load_state_dict(conv.state_dict())
+        expected = torch.stack([conv(self.x) for conv in convs]).sum(dim=0)
+        torch.testing.assert_close(sum_(self.x), expected)
+        with torch.no_grad():
+            sum_.bias.add_(1)  # what moves it moves the class's score
+        torch.testing.assert_close(sum_(self.x), expected + 1)
+
     def test_deeplabv3s_pooling_branch_is_the_pictures_mean(self) -> None:
         head = DeepLabV3Head(32, 8).eval()
         seen: list[torch.Tensor] = []
@@ -164,6 +179,23 @@ class TestHeads:
     def test_ocr_keeps_the_size(self) -> None:
         head = OcrHead(32, 16).eval()
         assert head(self.x, torch.randn(2, 5, 9, 13)).shape == (2, 16, 9, 13)
+
+
+def test_torchvisions_fcn_computes_the_same_here() -> None:
+    torch.manual_seed(0)
+    reference = tv.segmentation.fcn_resnet50(weights=None, weights_backbone=None).eval()
+    values = {"dilation_rule": "keep", "output_stride": 8, "head_channels": 512}
+    model = build_model(small(classes=21, backbone="resnet50", head="fcn", **values)).eval()
+    state = reference.state_dict()
+    own = {key.removeprefix("backbone."): value for key, value in state.items()}
+    model.backbone.load_state_dict({key: own[key] for key in model.backbone.state_dict()})
+    for ours, theirs in (("head.fuse.0", "0"), ("head.fuse.1", "1"), ("classifier", "4")):
+        part = model.get_submodule(ours)
+        part.load_state_dict({k: state[f"classifier.{theirs}.{k}"] for k in part.state_dict()})
+    x = torch.randn(1, 3, 64, 96)
+    with torch.inference_mode():
+        expected = reference.classifier(reference.backbone(x)["out"])
+        torch.testing.assert_close(model(x), expected, atol=1e-4, rtol=1e-4)
 
 
 def test_scales_are_fused_by_their_maximum_and_each_is_supervised() -> None:

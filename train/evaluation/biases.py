@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from pathlib import Path
+from typing import cast
 
 import click
 import torch
@@ -132,9 +133,8 @@ def main(checkpoint: Path, data: Path, out: Path, every: int, overwrite: bool, d
         training = _open(loaded, data, config.train_split)
         before = evaluate_network(model, validation, torch.device("cpu"))
         bias = fit_bias(*collect_scores(model, training, every))
-        assert model.classifier.bias is not None, "a Segmenter's classifier has a bias"
         with torch.no_grad():
-            model.classifier.bias += bias
+            cast(Tensor, model.classifier.bias).add_(bias)
         after = evaluate_network(model, validation, torch.device("cpu"))
         metrics = {
             "split": config.val_split,

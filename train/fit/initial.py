@@ -2,16 +2,18 @@
 
 A bare backbone's file or torchvision's weights (both are `train.models`' business), or one of our
 checkpoints, whose whole network is taken over. Where its class list is another one, what
-belongs to a class both have goes with the class; the rest of those layers stays random.
+belongs to a class both have goes with the class (or with its index, `StartClasses`); the rest of
+those layers stays random.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from streamseg.models.palette import Palette
 from train.checkpoint import is_checkpoint, load_checkpoint, part
@@ -24,7 +26,8 @@ from train.models import (
     load_backbone_weights,
     load_pretrained_deeplabv3,
 )
-from train.models.folded import load_folded_deeplab
+from train.models.folded import WITH_HEAD, folded_classifier, load_folded_deeplab
+from train.settings.fit import StartClasses
 
 TORCHVISION_DEEPLABV3 = "torchvision:deeplabv3"
 FOLDED = "folded:"
@@ -49,18 +52,41 @@ def class_axes(spec: ModelSpec) -> dict[str, int]:
     }
 
 
-def _with_shared_classes(
-    own: Tensor, loaded: Tensor, axis: int, names: Palette, before: Palette
-) -> Tensor:
-    """`own` with the slices of all classes that both lists name taken from `loaded`.
+def class_pairs(
+    names: Sequence[str], before: Sequence[str], rule: StartClasses
+) -> list[tuple[int, int]]:
+    """Which class of ours starts as which class of a file: pairs of indices.
 
-    A name of the same meaning will do (`train.data.classnames`): motorcycle for motorbike.
+    "name": those that both lists name; a name of the same meaning will do
+    (`train.data.classnames`): motorcycle for motorbike. "index": class i as class i, whatever they
+    mean, as far as both lists go.
     """
+    if rule == "index":
+        return [(index, index) for index in range(min(len(names), len(before)))]
+    found = ((index, match(name, before)) for index, name in enumerate(names))
+    return [(index, there) for index, there in found if there is not None]
+
+
+def _with_shared_classes(
+    own: Tensor, loaded: Tensor, axis: int, pairs: Sequence[tuple[int, int]]
+) -> Tensor:
+    """`own` with the slices of the classes of `pairs` taken from `loaded`."""
     result = own.clone()
-    for index, name in enumerate(names.names):
-        if (there := match(name, before.names)) is not None:
-            result.select(axis, index).copy_(loaded.select(axis, there))
+    for index, there in pairs:
+        result.select(axis, index).copy_(loaded.select(axis, there))
     return result
+
+
+def _kept(names: Sequence[str], before: Sequence[str], rule: StartClasses) -> str:
+    """What became of a classifier of other classes, for people."""
+    pairs = class_pairs(names, before, rule)
+    which = ", ".join(names[index] for index, _ in pairs) or "none"
+    if rule == "index":
+        which = ", ".join(f"{before[there]} as {names[index]}" for index, there in pairs)
+    return (
+        f"its classifier is replaced: {len(names)} classes for {len(before)}, kept by {rule}: "
+        f"{which}"
+    )
 
 
 def _with_own_auxiliary(
@@ -80,7 +106,7 @@ def _with_own_auxiliary(
     return kept | mine, " with a new auxiliary head"
 
 
-def _load_whole(model: Segmenter, path: Path, classes: Palette) -> str:
+def _load_whole(model: Segmenter, path: Path, classes: Palette, rule: StartClasses) -> str:
     saved = load_checkpoint(path)
     own = model.state_dict()
     loaded, about = _with_own_auxiliary(part(saved.tensors, "model"), own)
@@ -97,18 +123,35 @@ def _load_whole(model: Segmenter, path: Path, classes: Palette) -> str:
             f"{path}: holds another network than the recipe's [model]: {len(odd)} tensors differ "
             f"(first: {odd[0]}); give --init a checkpoint of the same network"
         )
+    pairs = class_pairs(classes.names, saved.classes.names, rule)
     for key, axis in axes.items():
         if loaded[key] is not own[key]:  # a new auxiliary head has nothing to take over
-            loaded[key] = _with_shared_classes(own[key], loaded[key], axis, classes, saved.classes)
+            loaded[key] = _with_shared_classes(own[key], loaded[key], axis, pairs)
     model.load_state_dict(loaded)
     if same:
         return f"starting from the whole network of {path}{about}"
-    kept = [name for name in classes.names if match(name, saved.classes.names) is not None]
-    return (
-        f"starting from the network of {path}{about}; its classifier is replaced: "
-        f"{len(classes)} classes for {len(saved.classes)}, kept by name: "
-        f"{', '.join(kept) or 'none'}"
-    )
+    kept = _kept(classes.names, saved.classes.names, rule)
+    return f"starting from the network of {path}{about}; {kept}"
+
+
+def _load_folded(model: Segmenter, path: Path, classes: Palette, rule: StartClasses) -> str:
+    """A file of folded weights; its classifier too, where nothing lies between it and the head."""
+    what = load_folded_deeplab(model, path)
+    scores = folded_classifier(path)
+    line = f"starting from the {what} of {path}"
+    if what != WITH_HEAD or model.decoder is not None or scores is None:
+        return line
+    own, pairs = model.classifier, class_pairs(classes.names, scores.names, rule)
+    assert isinstance(own, nn.Conv2d)
+    assert own.bias is not None
+    if own.weight.shape[1:] != scores.weight.shape[1:]:
+        return line
+    with torch.no_grad():
+        own.weight.copy_(_with_shared_classes(own.weight, scores.weight, 0, pairs))
+        own.bias.copy_(_with_shared_classes(own.bias, scores.bias, 0, pairs))
+    if classes.names == scores.names:
+        return f"starting from the whole network of {path}"
+    return f"starting from the network of {path}; {_kept(classes.names, scores.names, rule)}"
 
 
 def _foreign_format(path: Path) -> str:
@@ -135,7 +178,9 @@ def _foreign_format(path: Path) -> str:
     return ""
 
 
-def initialise(model: Segmenter, source: Path | str | None, classes: Palette) -> str:
+def initialise(
+    model: Segmenter, source: Path | str | None, classes: Palette, rule: StartClasses = "name"
+) -> str:
     """Load what `source` names into a fresh network; returns one line that says what was done.
 
     Args:
@@ -146,6 +191,7 @@ def initialise(model: Segmenter, source: Path | str | None, classes: Palette) ->
             `train.models.load_backbone_weights`; ``folded:FILE.safetensors``: a DeepLab without
             BatchNorm, see `train.models.folded`; None: nothing.
         classes: what the network is to tell apart.
+        rule: which of a whole network's classes become which of these, see `class_pairs`.
 
     Raises:
         TrainError: no such file, none of ours and no backbone's, or of another network.
@@ -156,11 +202,10 @@ def initialise(model: Segmenter, source: Path | str | None, classes: Palette) ->
         load_pretrained_deeplabv3(model, model.backbone)
         return f"starting from the whole network of {source}; its classifier fits 21 classes only"
     if str(source).startswith(FOLDED):
-        path = Path(str(source).removeprefix(FOLDED))
-        return f"starting from the {load_folded_deeplab(model, path)} of {path}"
+        return _load_folded(model, Path(str(source).removeprefix(FOLDED)), classes, rule)
     if fault := _foreign_format(Path(source)):
         raise TrainError(f"{source}: {fault}")
     if is_checkpoint(Path(source)):
-        return _load_whole(model, Path(source), classes)
+        return _load_whole(model, Path(source), classes, rule)
     load_backbone_weights(model.backbone, source)
     return f"starting from backbone weights: {source}"

@@ -91,7 +91,7 @@ def _build_network(
     """The network with its first weights, on the device, and a line that says which."""
     model = build_model(recipe.model)
     with world.in_turn():
-        line = initialise(model, init, train_set.classes)
+        line = initialise(model, init, train_set.classes, recipe.train.start_classes)
     if str(init).startswith(FOLDED):
         measure_norms(model.eval(), _some_pictures(train_set))
     model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -1,7 +1,7 @@
-"""Atrous spatial pyramid pooling in its three forms: concatenated, DeepLabV3's, DeepLabV2's.
+"""Atrous spatial pyramid pooling: concatenated, DeepLabV3's, and DeepLabV2's two forms.
 
-Every head here maps ``[N, c_in, h, w]`` to ``[N, out_channels, h, w]``. Shape legend: N batch, C
-channels, h and w the feature map's size.
+Heads map ``[N, c_in, h, w]`` to ``[N, out_channels, h, w]``; DeepLabV2's short form is a
+classifier. Shape legend: N batch, C channels, K classes, h and w the feature map's size.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from train.models.layers import conv_bn_relu
+from train.models.layers import conv_bn_relu, pooled_features
 
 
 class PlainAspp(nn.Module):
@@ -80,14 +80,7 @@ class DeepLabV3Head(nn.Module):
         self.out_channels = channels
 
     def _image_features(self, x_NChw: Tensor) -> Tensor:
-        pooled = x_NChw.mean(dim=(2, 3), keepdim=True)
-        norm = cast(nn.BatchNorm2d, self.pooling[1])
-        # One value a channel has no variance: BatchNorm cannot train on a batch of one picture
-        # here, its running statistics serve instead.
-        training = norm.training
-        norm.train(training and x_NChw.shape[0] > 1)
-        image: Tensor = self.pooling(pooled)
-        norm.train(training)
+        image = pooled_features(self.pooling, x_NChw.mean(dim=(2, 3), keepdim=True))
         return image.expand(-1, -1, x_NChw.shape[2], x_NChw.shape[3])
 
     def forward(self, x_NChw: Tensor) -> Tensor:
@@ -99,13 +92,14 @@ class DeepLabV3Head(nn.Module):
 
 
 class AsppL(nn.Module):
-    """DeepLabV2's ASPP-L (Chen et al. 2018, section 3.2): dilated 3x3, two 1x1, a sum.
+    """DeepLabV2's ASPP-L on VGG-16 (Chen et al. 2018, figure 7): dilated 3x3, two 1x1, a sum.
 
-    Rates 6, 12, 18, 24. The second 1x1 of each branch gives class scores, and scores are summed.
-    That sum is one 1x1 convolution over the concatenated branches, so this module stops before it
-    and the network's classifier is it: exactly the same function, one convolution instead of four.
-    Its ``[N, 4 * channels, h, w]`` are that concatenation. As in the paper there is no BatchNorm,
-    and dropout of 0.5 after both layers.
+    Rates 6, 12, 18, 24; the form that report 001 describes. On ResNet-101 the paper's own network
+    and the code behind that report leave the 1x1 layers out: `AsppSum`. The second 1x1 of each
+    branch gives class scores, and scores are summed. That sum is one 1x1 convolution over the
+    concatenated branches, so this module stops before it and the network's classifier is it:
+    exactly the same function, one convolution instead of four. Its ``[N, 4 * channels, h, w]`` are
+    that concatenation. As in the paper there is no BatchNorm, and dropout of 0.5 after both layers.
     """
 
     def __init__(
@@ -134,3 +128,34 @@ class AsppL(nn.Module):
     def forward(self, x_NChw: Tensor) -> Tensor:
         """Branches, concatenated for the classifier that sums them."""
         return torch.cat([branch(x_NChw) for branch in self.branches], dim=1)
+
+
+class AsppSum(nn.Module):
+    """DeepLabV2's ASPP on ResNet-101: dilated 3x3 straight to the classes, their scores added.
+
+    ``[N, c_in, h, w] -> [N, K, h, w]``: a classifier, with no head before it. What the authors' and
+    report 001's code run (44.0 M parameters on ResNet-101 with 21 classes), and what DeepLabV2's
+    published weights fit.
+    """
+
+    def __init__(self, c_in: int, classes: int, *, rates: Sequence[int] = (6, 12, 18, 24)) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(
+            nn.Conv2d(c_in, classes, 3, padding=rate, dilation=rate) for rate in rates
+        )
+        for branch in self.branches:
+            nn.init.normal_(cast(nn.Conv2d, branch).weight, std=0.01)
+            nn.init.zeros_(cast(Tensor, branch.bias))
+
+    @property
+    def bias(self) -> Tensor:
+        """One of the biases that add up to a class's: what changes a class's score changes it."""
+        return cast(Tensor, self.branches[0].bias)
+
+    def forward(self, x_NChw: Tensor) -> Tensor:
+        """The branches' scores, added."""
+        first, *others = self.branches
+        scores: Tensor = first(x_NChw)
+        for branch in others:
+            scores = scores + branch(x_NChw)
+        return scores

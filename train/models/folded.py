@@ -13,9 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
+from safetensors import safe_open
 from torch import Tensor, nn
 
 from train.errors import TrainError
@@ -26,6 +27,30 @@ from train.models.spec import ModelSpec
 from train.models.weights import State, read_file
 
 Pair = tuple[nn.Conv2d, nn.BatchNorm2d]
+
+WITH_HEAD = "backbone and head"
+"""What `load_folded_deeplab` says when all but the classifier was loaded."""
+
+
+class Scores(NamedTuple):
+    """The layer of a file that scores classes: a 1x1 convolution on its head."""
+
+    weight: Tensor
+    bias: Tensor
+    names: tuple[str, ...]
+
+
+def folded_classifier(path: Path) -> Scores | None:
+    """A file's classifier and the names of its classes; None where either is missing."""
+    state = read_file(path)
+    with safe_open(path, framework="pt") as file:
+        names = tuple((file.metadata() or {}).get("classes", "").split(","))
+    weight, bias = state.get("classifier.weight"), state.get("classifier.bias")
+    if weight is None or bias is None or len(names) != len(weight):
+        return None
+    if any(key.startswith("decoder.") for key in state):
+        return None  # it reads the decoder
+    return Scores(weight, bias, names)
 
 
 def _pairs(module: nn.Module) -> list[Pair]:
@@ -79,7 +104,7 @@ def load_folded_deeplab(model: Segmenter, path: Path) -> str:
         return "backbone"
     if _graft_classifier(model, state):
         return "whole network"
-    return "backbone and head"
+    return WITH_HEAD
 
 
 @torch.no_grad()
@@ -116,6 +141,7 @@ def _graft_classifier(model: Segmenter, state: State) -> bool:
     passed[range(both), range(both)] = 1
     _put_rows(point, point_norm, passed, torch.zeros(both))
     last = model.classifier
+    assert isinstance(last, nn.Conv2d)
     assert last.bias is not None
     last.weight.mul_(0.1)
     last.weight[:, :both] = 0

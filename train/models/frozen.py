@@ -39,9 +39,12 @@ class Frozen:
             self.parts += _norms(scope)
         for part in self.parts:
             part.requires_grad_(False)
-        if config.batchnorm_momentum > 0:
-            for norm in _norms(model):
-                norm.momentum = config.batchnorm_momentum
+        for scope, momentum in (
+            (model, config.batchnorm_momentum),
+            (model.get_submodule("backbone"), config.backbone_batchnorm_momentum),
+        ):
+            for norm in _norms(scope) if momentum else ():
+                norm.momentum = momentum
 
     def add(self, part: nn.Module | None) -> None:
         """Freeze one more part, if the network has it."""

@@ -30,6 +30,22 @@ def conv_bn_relu(
     )
 
 
+def pooled_features(branch: nn.Sequential, pooled_NC11: Tensor) -> Tensor:
+    """A `conv_bn_relu` on one value a channel: the mean of each whole picture.
+
+    A single value has no variance: BatchNorm cannot train on a batch of one picture here, its
+    running statistics serve instead.
+    """
+    norm = branch[1]
+    alone = norm.training and pooled_NC11.shape[0] == 1
+    if alone:
+        norm.eval()
+    features: Tensor = branch(pooled_NC11)
+    if alone:
+        norm.train()
+    return features
+
+
 def separable_conv(c_in: int, c_out: int, *, dilation: int = 1) -> nn.Sequential:
     """Depthwise 3x3 then 1x1, each with BatchNorm and ReLU (DeepLabV3+, section 3.1)."""
     return nn.Sequential(

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import torch
 from torch import Tensor, nn
 
-from train.models.layers import conv_bn_relu
+from train.models.layers import conv_bn_relu, pooled_features
 
 
 class PooledHead(nn.Module):
@@ -31,13 +29,7 @@ class PooledHead(nn.Module):
 
     def forward(self, x_NChw: Tensor) -> Tensor:
         """Both branches, concatenated, fused."""
-        pooled = x_NChw.mean(dim=(2, 3), keepdim=True)
-        norm = cast(nn.BatchNorm2d, self.pooling[1])
-        # One value a channel has no variance: a batch of one picture uses the running statistics.
-        training = norm.training
-        norm.train(training and x_NChw.shape[0] > 1)
-        image: Tensor = self.pooling(pooled)
-        norm.train(training)
+        image = pooled_features(self.pooling, x_NChw.mean(dim=(2, 3), keepdim=True))
         image = image.expand(-1, -1, x_NChw.shape[2], x_NChw.shape[3])
         fused: Tensor = self.fuse(torch.cat([image, self.branch(x_NChw)], dim=1))
         out: Tensor = self.dropout(fused)

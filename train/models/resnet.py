@@ -13,6 +13,8 @@ from torchvision.models import resnet18, resnet34, resnet50, resnet101
 from train.models.mobilenet import DilationRule
 
 BlockStrides: TypeAlias = Literal["resnet", "deeplab"]
+BasicDilation: TypeAlias = Literal["first", "both"]
+"""Which of the two 3x3 convolutions of a dilated basic block are dilated."""
 
 RESNETS = {"resnet18": resnet18, "resnet34": resnet34, "resnet50": resnet50, "resnet101": resnet101}
 
@@ -35,10 +37,10 @@ def set_stride(block: nn.Module, stride: int) -> None:
         block.downsample = nn.MaxPool2d(1, stride=stride)
 
 
-def set_dilation(block: nn.Module, first: int, rest: int) -> None:
-    """Dilate a block's 3x3 convolutions; `first` is that of the one which had the stride."""
+def set_dilation(block: nn.Module, first: int, second: int) -> None:
+    """Dilate a block's 3x3 convolutions: the one that may stride, and a basic block's other."""
     for index, conv in enumerate(spatial_convs(block)):
-        rate = first if index == 0 else rest
+        rate = first if index == 0 else second
         conv.dilation, conv.padding = (rate, rate), (rate, rate)
 
 
@@ -59,6 +61,8 @@ class ResNetBackbone(nn.Module):
             (torchvision; what report 004 did). ``deeplab``: as in DeepLabV3's figure 3, block 1 and
             block 2 end with stride 2 and block 3 has none, so that layer3 sees more context;
             output stride 16 only. Its low features are those before block 1's stride.
+        basic_dilation: ResNet-18 and -34: whether the first 3x3 of a block is dilated alone, as in
+            report 000 and mmsegmentation, or both are.
         dilation_rule: whether the first block of a dilated layer is dilated too (``dilate``, as in
             PSPNet's code and report 000) or keeps the dilation it was trained with (``keep``; the
             weights of torchvision's pretrained DeepLabV3 need it).
@@ -72,6 +76,7 @@ class ResNetBackbone(nn.Module):
         multi_grid: tuple[int, int, int] = (1, 1, 1),
         block_strides: BlockStrides = "resnet",
         dilation_rule: DilationRule = "dilate",
+        basic_dilation: BasicDilation = "first",
     ) -> None:
         super().__init__()
         if output_stride not in (8, 16, 32):
@@ -93,7 +98,7 @@ class ResNetBackbone(nn.Module):
         self.middle_channels = 512 if wide else 128
         self.aux_channels = 1024 if wide else 256
         self.out_channels = 2048 if wide else 512
-        self._dilate(output_stride, multi_grid, dilation_rule)
+        self._dilate(output_stride, multi_grid, dilation_rule, basic_dilation)
 
     def _deeplab_strides(self) -> None:
         for layer in (self.layer1, self.layer2):
@@ -103,7 +108,11 @@ class ResNetBackbone(nn.Module):
         set_stride(self.layer3[0], 1)
 
     def _dilate(
-        self, output_stride: int, multi_grid: tuple[int, int, int], rule: DilationRule
+        self,
+        output_stride: int,
+        multi_grid: tuple[int, int, int],
+        rule: DilationRule,
+        basic: BasicDilation,
     ) -> None:
         rates = {8: (2, 4), 16: (1, 2), 32: (1, 1)}[output_stride]
         previous = 1
@@ -113,7 +122,7 @@ class ResNetBackbone(nn.Module):
             for index, block in enumerate(layer):
                 grid = multi_grid[index % 3] if layer is self.layer4 else 1
                 kept = previous if rule == "keep" and index == 0 else rate
-                set_dilation(block, kept * grid, rate * grid)
+                set_dilation(block, kept * grid, rate * grid if basic == "both" else 1)
             previous = rate
 
     def forward(self, pictures_NCHW: Tensor) -> dict[str, Tensor]:

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from train.models.backbones import BACKBONES
 from train.models.decoder import SkipDecoder
-from train.models.heads import build_head
+from train.models.heads import build_classifier, build_head
 from train.models.layers import conv_bn_relu, resize_like
 from train.models.ocr import OcrHead
 from train.models.resnet import RESNETS
@@ -44,6 +44,7 @@ class Segmenter(nn.Module):
             spec.head_channels,
             kernel=spec.head_kernel,
             rates=spec.rates,
+            bin1=spec.pyramid_bin1,
         )
         channels = cast(int, self.head.out_channels)
         self.decoder: SkipDecoder | None = None
@@ -60,14 +61,14 @@ class Segmenter(nn.Module):
                 separable=spec.decoder_separable,
             )
             channels = self.decoder.out_channels
-        self.classifier = nn.Conv2d(channels, spec.classes, 1)
+        self.classifier = build_classifier(spec.head, channels, spec.classes, spec.rates)
         self.auxiliary: nn.Sequential | None = None
         if spec.auxiliary or isinstance(self.head, OcrHead):
             # 256 as in PSPNet's code; a MobileNet's map has fewer channels than that
-            width = min(self.backbone.aux_channels, 256)
+            width = spec.auxiliary_channels or min(self.backbone.aux_channels, 256)
             self.auxiliary = nn.Sequential(
                 conv_bn_relu(self.backbone.aux_channels, width, 3),
-                nn.Dropout2d(0.1),
+                nn.Dropout2d(spec.auxiliary_dropout),
                 nn.Conv2d(width, spec.classes, 1),
             )
 
@@ -132,7 +133,11 @@ def _backbone_options(spec: ModelSpec) -> dict[str, Any]:
     if spec.dilation_rule != "auto":
         options["dilation_rule"] = spec.dilation_rule
     if spec.backbone in RESNETS:
-        return options | {"multi_grid": spec.multi_grid, "block_strides": spec.block_strides}
+        return options | {
+            "multi_grid": spec.multi_grid,
+            "block_strides": spec.block_strides,
+            "basic_dilation": spec.basic_dilation,
+        }
     return options | {"last_conv": spec.last_conv, "late_padding": spec.late_padding}
 
 

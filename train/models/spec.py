@@ -10,7 +10,8 @@ from typing import Literal
 
 from train.models.backbones import BACKBONES
 from train.models.heads import HEADS, RATED
-from train.models.resnet import RESNETS, BlockStrides
+from train.models.pyramid import Bin1
+from train.models.resnet import RESNETS, BasicDilation, BlockStrides
 
 
 @dataclass(kw_only=True, slots=True, frozen=True)
@@ -29,6 +30,9 @@ class ModelSpec:
     dilation_rule: Literal["auto", "keep", "dilate"] = "auto"
     """Whether the block that lost its stride keeps its dilation; auto: a MobileNet's does, a
     ResNet's does not (PSPNet)."""
+    basic_dilation: BasicDilation = "first"
+    """ResNet-18 and -34: which 3x3 convolutions of a dilated block are dilated: the first, as in
+    report 000 and mmsegmentation, or both, as in checkpoints without this key."""
     late_padding: tuple[bool, ...] = ()
     """MobileNet: for each stride-2 layer in turn, whether its windows lie one pixel further right
     and down, as in TensorFlow's SAME; empty: none. Weights decide which fits; moving one layer
@@ -42,6 +46,9 @@ class ModelSpec:
     head_channels: int = 256
     head_kernel: int = 3
     """Of the head's fusing convolution; deeplabv3: 3 adds torchvision's 3x3 after the ASPP."""
+    pyramid_bin1: Bin1 = "norm"
+    """ppm: the branch of one pixel has BatchNorm, as in PSPNet's code, or a bias, as in checkpoints
+    without this key."""
     rates: tuple[int, ...] = ()
     """Dilation rates of the ASPP heads; empty takes the paper's."""
     decoder: Literal["none", "skip"] = "none"
@@ -57,6 +64,10 @@ class ModelSpec:
     """Depthwise-separable 3x3 convolutions in the decoder; false: dense ones."""
     auxiliary: bool = True
     """An auxiliary head for training (PSPNet); the OCR head's soft regions need it anyway."""
+    auxiliary_channels: int = 0
+    """Of its 3x3 convolution; 0: 256, or as many as its map has if fewer. OCR's code: 512."""
+    auxiliary_dropout: float = 0.1
+    """OCR's code: 0.05."""
     scales: tuple[float, ...] = ()
     """Sizes the network sees a picture at, fused by the maximum of their scores (DeepLabV2);
     empty: the picture's own only."""
@@ -72,6 +83,8 @@ class ModelSpec:
             ("output_stride", self.output_stride, [8, 16, 32]),
             ("block_strides", self.block_strides, ["resnet", "deeplab"]),
             ("dilation_rule", self.dilation_rule, ["auto", "keep", "dilate"]),
+            ("basic_dilation", self.basic_dilation, ["first", "both"]),
+            ("pyramid_bin1", self.pyramid_bin1, ["norm", "bias"]),
             ("label_stride", self.label_stride, [1, 2, 4, 8]),
             ("decoder_stride", self.decoder_stride, [4, 8]),
             ("head_kernel", self.head_kernel, [1, 3]),
@@ -84,6 +97,7 @@ class ModelSpec:
             ("decoder_depth", self.decoder_depth),
             ("decoder_low_channels", self.decoder_low_channels),
             ("decoder_head_channels", self.decoder_head_channels or 1),
+            ("auxiliary_channels", self.auxiliary_channels or 1),
             *(("multi_grid", factor) for factor in self.multi_grid),
             *(("rates", rate) for rate in self.rates),
         ):
@@ -107,6 +121,10 @@ class ModelSpec:
             )
         if self.block_strides == "deeplab" and self.output_stride != 16:
             raise ValueError("block_strides 'deeplab' is for output_stride 16")
+        if not 0 <= self.auxiliary_dropout < 1:
+            raise ValueError(f"auxiliary_dropout must be in [0, 1), got {self.auxiliary_dropout}")
+        if self.head == "aspp_sum" and self.decoder != "none":
+            raise ValueError("head 'aspp_sum' gives class scores, which no decoder takes")
         if self.rates and self.head not in RATED:
             raise ValueError(f"head {self.head!r} takes no rates; those that do: {list(RATED)}")
         if any(not 0.25 <= scale <= 2 for scale in self.scales):

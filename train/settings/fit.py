@@ -7,9 +7,12 @@ Knows nothing about TOML (`train.recipe` does) nor about what the values do (the
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from train.settings.ranges import require, require_at_least, require_choice
+
+StartClasses: TypeAlias = Literal["name", "index"]
+"""By what classes of the start weights become classes of a run."""
 
 
 @dataclass(kw_only=True, slots=True, frozen=True)
@@ -63,6 +66,8 @@ class OptimConfig:
     """BatchNorm that keeps its statistics, scale and shift."""
     batchnorm_momentum: float = 0.0
     """Share of a new batch in BatchNorm's running statistics; 0: as the network has it."""
+    backbone_batchnorm_momentum: float = 0.0
+    """The same for the backbone alone (report 003's code: 0.01)."""
 
     def __post_init__(self) -> None:
         require_choice("name", self.name, ("sgd", "adam", "adamw"))
@@ -93,7 +98,11 @@ class OptimConfig:
         )
         require(0 < self.gamma <= 1, f"gamma must be in (0, 1], got {self.gamma}")
         require(0 <= self.warmup_start <= 1, "warmup_start must be in [0, 1]")
-        require(0 <= self.batchnorm_momentum <= 1, "batchnorm_momentum must be in [0, 1]")
+        for name, share in (
+            ("batchnorm_momentum", self.batchnorm_momentum),
+            ("backbone_batchnorm_momentum", self.backbone_batchnorm_momentum),
+        ):
+            require(0 <= share <= 1, f"{name} must be in [0, 1], got {share}")
 
 
 @dataclass(kw_only=True, slots=True, frozen=True)
@@ -141,6 +150,9 @@ class LoopConfig:
     """Mixed precision. auto: fp16 (with loss scaling) on CUDA, off elsewhere."""
     ema_decay: float = 0.998
     """Decay of the exponential moving average of the weights; 0 switches it off."""
+    start_classes: StartClasses = "name"
+    """``--init`` with a whole network of other classes. name: its classes that the run has too keep
+    their weights; index: class i starts as its class i, whatever that meant (report 003)."""
     validate_every: int = 1
     """Epochs between validations; the last epoch is always validated."""
     validate_every_steps: int = 0
@@ -161,6 +173,7 @@ class LoopConfig:
 
     def __post_init__(self) -> None:
         require_choice("amp", self.amp, ("auto", "off", "fp16", "bf16"))
+        require_choice("start_classes", self.start_classes, ("name", "index"))
         require_at_least(1, epochs=self.epochs, validate_every=self.validate_every)
         require_at_least(1, accumulate=self.accumulate)
         require_at_least(

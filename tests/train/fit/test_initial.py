@@ -71,8 +71,12 @@ def test_as_many_classes_of_other_names_are_another_class_list(
     model = network(3, seed=2)
     names = Palette(names=("car", "a", "b"), colours=OLD.colours)
     initialise(model, path, names)
-    assert torch.equal(model.classifier.weight[0], old.classifier.weight[1])
-    assert not torch.equal(model.classifier.weight[1:], old.classifier.weight[1:])
+    assert torch.equal(
+        model.get_parameter("classifier.weight")[0], old.get_parameter("classifier.weight")[1]
+    )
+    assert not torch.equal(
+        model.get_parameter("classifier.weight")[1:], old.get_parameter("classifier.weight")[1:]
+    )
 
 
 @pytest.mark.parametrize("palette", [OLD, NEW], ids=["same classes", "others"])
@@ -147,3 +151,16 @@ def test_a_class_under_another_name_keeps_its_weights(saved: tuple[Path, Segment
     new, before = (m.state_dict()["classifier.weight"] for m in (model, old))
     assert torch.equal(new[0], before[OLD.names.index("road")])
     assert not torch.equal(new[1], before[1])
+
+
+def test_a_classifier_kept_by_index_whatever_its_classes_meant(
+    saved: tuple[Path, Segmenter],
+) -> None:
+    """As report 003's code: class i starts as class i; what the file lacks stays random."""
+    path, old = saved
+    model, fresh = network(4, seed=2), network(4, seed=2)
+    line = initialise(model, path, NEW, "index")
+    assert line.endswith("kept by index: void as road, car as sky, road as person")
+    new, before, random = (m.state_dict()["classifier.weight"] for m in (model, old, fresh))
+    assert torch.equal(new[:3], before)
+    assert torch.equal(new[3], random[3])

@@ -53,7 +53,7 @@ def test_warm_up_then_poly_decay_to_zero(model: Segmenter, name: str) -> None:
 def test_the_average_follows_its_formula_and_copies_counters(model: Segmenter) -> None:
     model = copy.deepcopy(model)
     average = make_average(model, decay=0.5)
-    weight = model.classifier.weight
+    weight = model.get_parameter("classifier.weight")
     bn = next(m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d))
     expected = None
     for n in range(12):
@@ -78,10 +78,10 @@ def test_decay_zero_is_no_average(model: Segmenter) -> None:
     average = make_average(model, decay=0)
     for value in (1.0, 0.3):
         with torch.no_grad():
-            model.classifier.weight.fill_(value)
+            model.get_parameter("classifier.weight").fill_(value)
         average.update_parameters(model)
     averaged = average.module.get_parameter("classifier.weight")
-    assert torch.equal(averaged, model.classifier.weight)
+    assert torch.equal(averaged, model.get_parameter("classifier.weight"))
 
 
 def rates_of(model: Segmenter, config: OptimConfig) -> dict[str, tuple[float, float]]:

@@ -100,7 +100,7 @@ def test_labels_without_a_known_class(tmp_path: Path) -> None:
 def test_a_loss_that_explodes_is_named(tmp_path: Path, data: Path) -> None:
     run = trainer(tiny_recipe(), data, tmp_path / "run")
     with torch.no_grad():
-        run.parts.model.classifier.weight.fill_(float("nan"))
+        run.parts.model.get_parameter("classifier.weight").fill_(float("nan"))
     with pytest.raises(TrainError, match=r"became nan in epoch 1, step 1; lower optim\.lr"):
         run.fit()
 
