@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import closing, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streamseg.drawing.options import DrawOptions
+from streamseg.drawing.options import DEFAULT_BACKGROUND, DrawOptions
 from streamseg.drawing.picture import draw_on_picture
 from streamseg.models.palette import Palette
+from streamseg.video.backdrop import open_backdrop
 from streamseg.video.picture import check_picture_place, write_picture
 
 
@@ -50,14 +52,20 @@ class Labels:
         return {self.classes[i]: float(counts[i] / self.array.size) for i in order if counts[i]}
 
     def draw(self, options: DrawOptions | None = None) -> NDArray[np.uint8]:
-        """The picture with the labels drawn, RGB uint8 ``[H, W, 3]``.
+        """The picture with the labels drawn, RGB uint8 ``[H, W, 3]``; a cut-out without a
+        background is RGBA ``[H, W, 4]``.
 
         Raises:
             UsageError: an unknown class.
+            SourceError: a background that cannot be read.
         """
         options = options or DrawOptions()
         labels = self.array if self.as_seen is None else self.as_seen
-        return draw_on_picture(self.picture, labels, self.palette, options)
+        if options.mode == "cutout" and options.background is None:
+            return draw_on_picture(self.picture, labels, self.palette, options)
+        backdrop = open_backdrop(options)
+        with nullcontext() if backdrop is None else closing(backdrop):
+            return draw_on_picture(self.picture, labels, self.palette, options, backdrop)
 
     def save(
         self, path: str | Path, options: DrawOptions | None = None, *, overwrite: bool = False
@@ -69,6 +77,9 @@ class Labels:
             OutputError: it cannot be written.
         """
         place = check_picture_place(Path(path), overwrite=overwrite)
+        if options is not None and options.mode == "cutout" and place.muxer == "jpeg":
+            # Which holds no transparency.
+            options = replace(options, background=options.background or DEFAULT_BACKGROUND)
         write_picture(place, self.draw(options))
 
     def save_array(self, path: str | Path, *, overwrite: bool = False) -> None:

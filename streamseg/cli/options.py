@@ -32,6 +32,27 @@ class Number(click.FloatRange):
         return number
 
 
+class Alphas(click.ParamType[tuple[float, dict[str, float]]]):
+    """A share for all classes, shares of some, or both: ``0.3,car=0.8``."""
+
+    name = "shares"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The share of all others, and those by class."""
+        if isinstance(value, tuple):
+            return value
+        share = Number(0, 1)
+        all_others, some = 0.5, {}
+        for part in str(value).split(","):
+            name, equals, number = part.rpartition("=")
+            alpha = share.convert(number, param, ctx)
+            if equals:
+                some[name.strip()] = alpha
+            else:
+                all_others = alpha
+        return all_others, some
+
+
 def wants_debug(ctx: click.Context) -> bool:
     """Whether ``--debug`` was given, anywhere on the command line."""
     return bool(ctx.find_root().meta.get("streamseg.debug"))
@@ -108,17 +129,39 @@ def drawing_options(command: F) -> F:
         (
             click.option(
                 "--mode",
-                type=click.Choice(["overlay", "mask", "side-by-side"]),
+                type=click.Choice(
+                    ["overlay", "mask", "side-by-side", "wipe", "cutout", "blur", "replace"]
+                ),
                 default="overlay",
                 show_default=True,
-                help="Blend over the picture, plain class colours, or both pictures.",
+                help="Class colours blended over the picture, alone, beside it, or right of a "
+                "line in it; or what surrounds --classes made transparent, blurred, replaced.",
             ),
             click.option(
                 "--alpha",
-                type=Number(0, 1),
-                default=0.5,
+                type=Alphas(),
+                default="0.5",
                 show_default=True,
-                help="Share of the class colour.",
+                metavar="SHARE|CLASS=SHARE,...",
+                help="Share of the class colour; of some classes: 0.3,car=0.8,sky=0.",
+            ),
+            click.option("--contours", is_flag=True, help="Draw lines along borders of classes."),
+            click.option(
+                "--background",
+                metavar="COLOUR|FILE",
+                help="For replace and cutout: #rrggbb, a name, a picture or a video.",
+            ),
+            click.option(
+                "--invert",
+                is_flag=True,
+                help="Cut out, blur or replace --classes, not what surrounds them.",
+            ),
+            click.option(
+                "--wipe-seconds",
+                type=Number(0),
+                default=0.0,
+                metavar="SECONDS",
+                help="A wipe's line goes to the right and back in so long; 0: it stands still.",
             ),
             click.option(
                 "--edges",
@@ -292,9 +335,15 @@ def take_drawing(values: dict[str, Any]) -> DrawOptions:
     """Take the values of `drawing_options` out of a command's."""
     from streamseg.drawing.options import DrawOptions
 
+    alpha, class_alpha = values.pop("alpha")
     return DrawOptions(
         mode=values.pop("mode"),
-        alpha=values.pop("alpha"),
+        alpha=alpha,
+        class_alpha=class_alpha,
+        contours=values.pop("contours"),
+        background=values.pop("background"),
+        invert=values.pop("invert"),
+        wipe_seconds=values.pop("wipe_seconds"),
         classes=names_of(values.pop("classes")),
         palette=values.pop("palette"),
         legend=values.pop("legend"),

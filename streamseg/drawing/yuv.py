@@ -47,6 +47,8 @@ class Layout:
     semi_planar: bool = False
     """Cb and Cr interleaved in one plane."""
     grey: bool = False
+    alpha: bool = False
+    """A plane of transparency behind the others, as large as luma."""
 
 
 def _layouts() -> dict[str, Layout]:
@@ -57,8 +59,11 @@ def _layouts() -> dict[str, Layout]:
     }
     for name, x, y in (("420", 2, 2), ("422", 2, 1), ("444", 1, 1)):
         layouts[f"yuv{name}p"] = layouts[f"yuvj{name}p"] = Layout(8, x, y)
+        layouts[f"yuva{name}p"] = Layout(8, x, y, alpha=True)
         for bits in (10, 12):
             layouts[f"yuv{name}p{bits}le"] = Layout(bits, x, y)
+            layouts[f"yuva{name}p{bits}le"] = Layout(bits, x, y, alpha=True)
+    del layouts["yuva420p12le"]  # FFmpeg knows none
     return layouts
 
 
@@ -112,6 +117,15 @@ class ColourSpec:
 
     def from_rgb(self, rgb: NDArray[np.uint8]) -> tuple[Plane, Plane, Plane]:
         """Y, Cb and Cr of RGB colours ``[..., 3]``, each ``[...]``, at this range and depth."""
+        kind = np.uint8 if self.bits == 8 else np.uint16
+        top = 2**self.bits - 1
+        y, cb, cr = (np.clip(np.round(v), 0, top).astype(kind) for v in self.exactly(rgb))
+        return y, cb, cr
+
+    def exactly(
+        self, rgb: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """The same before it is rounded and cut to what samples can hold."""
         kr, kb = _LUMA_WEIGHTS[self.matrix]
         r, g, b = (rgb[..., i].astype(np.float64) / 255 for i in range(3))
         y = kr * r + (1 - kr - kb) * g + kb * b
@@ -120,20 +134,13 @@ class ColourSpec:
         top = 2**self.bits - 1
         unit = 2 ** (self.bits - 8)
         if self.full_range:
-            values = (y * top, cb * top + 128 * unit, cr * top + 128 * unit)
-        else:
-            values = (
-                (16 + 219 * y) * unit,
-                (128 + 224 * cb) * unit,
-                (128 + 224 * cr) * unit,
-            )
-        kind = np.uint8 if self.bits == 8 else np.uint16
-        y8, cb8, cr8 = (np.clip(np.round(v), 0, top).astype(kind) for v in values)
-        return y8, cb8, cr8
+            return y * top, cb * top + 128 * unit, cr * top + 128 * unit
+        return (16 + 219 * y) * unit, (128 + 224 * cb) * unit, (128 + 224 * cr) * unit
 
 
 def planes_of(frame: VideoFrame) -> list[Plane]:
-    """Views of a frame's planes: luma ``[H, W]``, chroma ``[h, w]`` (``[h, w, 2]`` semi-planar).
+    """Views of a frame's planes: luma ``[H, W]``, chroma ``[h, w]`` (``[h, w, 2]`` semi-planar),
+    transparency ``[H, W]`` where there is any.
 
     Writing to a view writes to the frame: only do that to a frame of your own.
 
@@ -148,7 +155,7 @@ def planes_of(frame: VideoFrame) -> list[Plane]:
     for index, plane in enumerate(frame.planes):
         row = plane.line_size // kind.itemsize
         width, height = frame.width, frame.height
-        if index:
+        if index in (1, 2):
             width, height = -(-width // layout.chroma_x), -(-height // layout.chroma_y)
         channels = 2 if index and layout.semi_planar else 1
         flat = np.frombuffer(memoryview(plane), kind)[: row * height]
@@ -198,18 +205,34 @@ def rgb_target(width: int, height: int) -> ColourSpec:
     return ColourSpec("bt709" if min(width, height) >= 720 else "bt601", full_range=False)
 
 
-def new_frame_like(frame: VideoFrame, width: int, height: int) -> VideoFrame:
-    """An uninitialised frame with another's format, time and colour tags."""
-    new = VideoFrame(width, height, frame.format.name)
+def new_frame_like(
+    frame: VideoFrame, width: int, height: int, pixel_format: str | None = None
+) -> VideoFrame:
+    """An uninitialised frame with another's time, colour tags and, by default, format."""
+    new = VideoFrame(width, height, pixel_format or frame.format.name)
     new.pts, new.time_base, new.duration = frame.pts, frame.time_base, frame.duration
     new.color_range, new.colorspace = frame.color_range, frame.colorspace
     new.color_primaries, new.color_trc = frame.color_primaries, frame.color_trc
     return new
 
 
+def without_alpha(pixel_format: str) -> str:
+    """The same format without transparency."""
+    return pixel_format.replace("yuva", "yuv", 1)
+
+
 def rgb_to_planes(rgb_HWC: NDArray[np.uint8], colour: ColourSpec, layout: Layout) -> list[Plane]:
-    """A small RGB picture as planes of a layout; sides must divide by the chroma factors."""
-    y, cb, cr = colour.from_rgb(rgb_HWC)
+    """An RGB picture as planes of a layout; sides must divide by the chroma factors."""
+    black = np.zeros((1, 3), np.uint8)
+    units = np.concatenate([black, np.eye(3, dtype=np.uint8) * 255])
+    # Y, Cb and Cr are linear in R, G and B: a matrix for the whole picture.
+    offset, *steps = np.stack(colour.exactly(units), axis=1)
+    matrix = np.column_stack([*((step - offset) / 255 for step in steps), offset])
+    values = cv2.transform(rgb_HWC.astype(np.float32), matrix.astype(np.float32))
+    top = 2**colour.bits - 1
+    kind = np.uint8 if colour.bits == 8 else np.uint16
+    planes: list[Plane] = [np.clip(np.rint(values[..., i]), 0, top).astype(kind) for i in range(3)]
+    y, cb, cr = planes
     if layout.grey:
         return [y]
     height, width = y.shape

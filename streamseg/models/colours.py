@@ -259,6 +259,21 @@ def names_in(value: Any) -> list[str]:
     return []
 
 
+_NAMED: Mapping[str, Colour] = {
+    "black": (0, 0, 0),
+    "white": (255, 255, 255),
+    "grey": (128, 128, 128),
+    "green": (0, 177, 64),
+    "blue": (0, 71, 187),
+}
+"""Green and blue are those of screens that are keyed out."""
+
+
+def colour_named(text: str) -> Colour | None:
+    """RGB of ``#rrggbb`` or of a colour's name; None for other text."""
+    return _NAMED.get(text.casefold(), _of_json(text))
+
+
 def _of_line(line: str) -> tuple[str, Colour | None]:
     match = _LINE.fullmatch(line)
     if match is None:

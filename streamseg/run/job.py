@@ -12,8 +12,9 @@ from pathlib import Path
 
 from av.video.format import VideoFormat
 
-from streamseg.drawing.composite import Compositor, covered_classes
-from streamseg.drawing.options import DrawOptions
+from streamseg.drawing.classes import class_alphas, covered_classes, kept_classes
+from streamseg.drawing.composite import Compositor
+from streamseg.drawing.options import DEFAULT_BACKGROUND, DrawOptions
 from streamseg.drawing.yuv import LAYOUTS, is_rgb_format, rgb_target, seconds
 from streamseg.errors import SourceError, StoppedError
 from streamseg.labelmaps.options import CleanOptions
@@ -32,7 +33,8 @@ from streamseg.run.stages import (
 from streamseg.run.stats import RunClock, Stats
 from streamseg.runtime.cpu import cpu_threads
 from streamseg.runtime.engine import Engine
-from streamseg.video.encoder import EncoderOptions, encoder_format
+from streamseg.video.backdrop import open_backdrop
+from streamseg.video.encoder import EncoderOptions, encoder_format, transparent_format
 from streamseg.video.output import OutputPath
 from streamseg.video.source import Item, Source, SourceInfo
 from streamseg.video.writer import VideoWriter
@@ -108,8 +110,11 @@ class Job:
         self.live = live
         self._stopped = stopped
         # Refuse a wrong class before a file is created.
-        covered_classes(engine.spec.model.classes, self.draw.classes)
-        recoloured(engine.spec.model.classes, self.draw.palette)
+        classes = engine.spec.model.classes
+        class_alphas(classes, covered_classes(classes, self.draw.classes), self.draw)
+        if self.draw.changes_background:
+            kept_classes(classes, self.draw)
+        recoloured(classes, self.draw.palette)
         self.size = network_size(source.info, engine.spec.model.sizes, size)
 
     def pipeline(self, *last_stages: Stage) -> Pipeline:
@@ -142,7 +147,7 @@ class Job:
             OutputError, EngineError, UsageError: as raised by writer and engine.
         """
         info = self.source.info
-        compositor = self._compositor(encoder)
+        compositor = self._compositor(encoder, output)
         with (
             closing(compositor),
             VideoWriter(
@@ -187,7 +192,7 @@ class Job:
         interrupted = self._run(pipeline, on_progress)
         return self._summary(pipeline, None, interrupted, self._finish_sinks(), [])
 
-    def _compositor(self, encoder: EncoderOptions) -> Compositor:
+    def _compositor(self, encoder: EncoderOptions, output: OutputPath) -> Compositor:
         info = self.source.info
         layout = LAYOUTS.get(info.pixel_format)
         # On a grey picture classes are told apart by their colours too.
@@ -195,14 +200,29 @@ class Job:
         if self.live and wanted not in ("yuv420p", "yuvj420p", "nv12"):
             # Cameras send 4:2:2; few players show that in H.264, and nobody sees the difference.
             wanted = _FALLBACK_FORMAT
-        return Compositor(
+        pixel_format, backdrop, opaque = None, None, []
+        if self.draw.mode == "cutout" and self.draw.background is None:
+            pixel_format = transparent_format(encoder.codec, output.muxer, wanted)
+            if pixel_format is None:
+                opaque.append(
+                    f"{output.final}: {encoder.codec} holds no transparency in this kind of file; "
+                    f"what is cut out lies on {DEFAULT_BACKGROUND}. --codec prores_ks in .mov, "
+                    "ffv1 or libvpx-vp9 in .mkv hold it"
+                )
+        if pixel_format is None:
+            pixel_format = encoder_format(encoder.codec, wanted)
+            backdrop = open_backdrop(self.draw)
+        compositor = Compositor(
             self.engine.spec.model.classes,
             source_size=(info.width, info.height),
-            pixel_format=encoder_format(encoder.codec, wanted),
+            pixel_format=pixel_format,
             draw=self.draw,
             orientation=info.orientation,
+            backdrop=backdrop,
             threads=min(_MOST_DRAWING_THREADS, cpu_threads()),
         )
+        compositor.warnings += opaque
+        return compositor
 
     def _count(self, item: Item) -> None:
         duration = float(1 / self.source.info.rate)

@@ -93,6 +93,32 @@ def encoder_format(codec: str, wanted: str) -> str:
     raise UsageError(f"{codec} takes no colour pictures in YUV; try libx264, libx265 or libsvtav1")
 
 
+def transparent_format(codec: str, muxer: str, wanted: str) -> str | None:
+    """The pixel format with transparency that is nearest to another one; None if there is none.
+
+    Args:
+        codec: video encoder.
+        muxer: FFmpeg's name of the kind of file; MP4 and MOV keep none of VP8's and VP9's.
+        wanted: format of the picture.
+
+    Raises:
+        UsageError: no such encoder.
+    """
+    encoder = _find_encoder(codec)
+    if encoder.canonical_name in ("vp8", "vp9") and muxer not in ("matroska", "webm"):
+        return None
+    names = [f.name for f in encoder.video_formats or []]
+    known = [name for name in names if name in LAYOUTS and LAYOUTS[name].alpha]
+    layout = LAYOUTS[wanted]
+
+    def distance(name: str) -> tuple[bool, int, int]:
+        other = LAYOUTS[name]
+        chroma = other.chroma_x * other.chroma_y - layout.chroma_x * layout.chroma_y
+        return (chroma > 0 or other.bits < layout.bits, abs(other.bits - layout.bits), abs(chroma))
+
+    return min(known, key=distance, default=None)
+
+
 def _find_encoder(codec: str) -> av.Codec:
     try:
         found = av.Codec(codec, "w")

@@ -65,7 +65,9 @@ def check_picture_place(
 
 
 def write_picture(place: OutputPath, picture: NDArray[np.uint8]) -> None:
-    """Write RGB uint8 ``[H, W, 3]`` or grey uint8 ``[H, W]``; the file appears when it is complete.
+    """Write RGB uint8 ``[H, W, 3]``, RGBA ``[H, W, 4]`` (not as JPEG) or grey ``[H, W]``.
+
+    The file appears when it is complete.
 
     Raises:
         UsageError: a picture of another shape or dtype, or too large for the format.
@@ -74,12 +76,13 @@ def write_picture(place: OutputPath, picture: NDArray[np.uint8]) -> None:
     if (
         picture.dtype != np.uint8
         or picture.ndim not in (2, 3)
-        or picture.shape[2:] not in ((), (3,))
+        or picture.shape[2:] not in ((), (3,), (4,))
     ):
         raise UsageError(
-            f"a picture must be uint8 [H, W, 3] or [H, W], got {picture.dtype} {picture.shape}"
+            "a picture must be uint8 [H, W, 3], [H, W, 4] or [H, W], "
+            f"got {picture.dtype} {picture.shape}"
         )
-    bgr = picture if picture.ndim == 2 else picture[..., ::-1]
+    bgr = picture if picture.ndim == 2 else picture[..., [2, 1, 0, 3][: picture.shape[2]]]
     try:
         done, data = cv2.imencode(
             place.final.suffix.lower(), np.ascontiguousarray(bgr), _OPTIONS[place.muxer]

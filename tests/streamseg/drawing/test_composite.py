@@ -10,7 +10,7 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from streamseg.drawing.composite import Compositor
-from streamseg.drawing.options import MODES, DrawOptions, Mode
+from streamseg.drawing.options import BACKGROUND_MODES, MODES, DrawOptions, Mode
 from streamseg.drawing.orientation import ALL, AS_STORED, Orientation
 from streamseg.drawing.stretch import stretch
 from streamseg.drawing.yuv import LAYOUTS, ColourSpec, Plane, planes_of
@@ -105,11 +105,19 @@ def test_where_every_class_is_drawn_the_blend_is_as_close_as_samples_are(
         np.testing.assert_allclose(new, blend, atol=0.51)
 
 
+def of_mode(mode: Mode) -> dict[str, Any]:
+    """Options that a mode needs."""
+    background = "#204060" if mode == "replace" else None
+    return {"mode": mode, "background": background}
+
+
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("classes", [None, ["green", "blue"]])
 def test_threads_and_strips_change_nothing(classes: list[str] | None, mode: Mode) -> None:
     frame, labels = noisy("yuv420p", 2050, 1030), scene(4, 510, 290)
-    options: dict[str, Any] = {"mode": mode, "classes": classes, "alpha": 0.4}
+    options: dict[str, Any] = {**of_mode(mode), "classes": classes, "alpha": 0.4}
+    if mode in BACKGROUND_MODES:
+        options["classes"] = classes or ["red"]
     alone, several = compositor(frame, **options), compositor(frame, threads=3, **options)
     expected, drawn = alone.compose(frame, labels), several.compose(frame, labels)
     several.close()
@@ -122,7 +130,8 @@ def test_threads_and_strips_change_nothing(classes: list[str] | None, mode: Mode
 def test_the_source_frame_is_never_modified(pixel_format: str, mode: Mode) -> None:
     frame = noisy(pixel_format)
     before = copies(frame)
-    compositor(frame, mode=mode, legend=True).compose(frame, scene(0))
+    options = {**of_mode(mode), "legend": mode not in BACKGROUND_MODES, "contours": True}
+    compositor(frame, classes=["red"], **options).compose(frame, scene(0))
     for old, now in zip(before, planes_of(frame), strict=True):
         np.testing.assert_array_equal(old, now)
 
@@ -225,7 +234,9 @@ def test_whatever_a_player_turns_looks_as_if_nothing_was_turned(
     turned = noisy("yuv444p", *orientation.shown_size(200, 120))
     for plane, shown in zip(planes_of(turned), planes_of(upright), strict=True):
         plane[:] = orientation.stored(shown)
-    options: dict[str, Any] = {"mode": mode, "legend": True, "classes": ["red", "blue"]}
+    legend = mode not in BACKGROUND_MODES
+    options: dict[str, Any] = {**of_mode(mode), "legend": legend, "classes": ["red", "blue"]}
+    options |= {"contours": True, "class_alpha": {"red": 0.9}}
     expected = compositor(upright, **options).compose(upright, labels)
     drawing = compositor(turned, orientation, **options)
     out = drawing.compose(turned, np.ascontiguousarray(orientation.stored(labels)))

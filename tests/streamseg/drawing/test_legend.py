@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from streamseg.drawing.composite import Compositor
 from streamseg.drawing.legend import Presence, draw_legend
-from streamseg.drawing.options import MODES, DrawOptions, Mode
+from streamseg.drawing.options import BACKGROUND_MODES, MODES, DrawOptions, Mode
 from streamseg.drawing.orientation import ALL, Orientation
 from streamseg.drawing.picture import draw_on_picture
 from streamseg.drawing.yuv import planes_of
@@ -98,7 +98,7 @@ def test_a_picture_without_room_has_none_and_that_is_said(size: tuple[int, int])
     assert "no room for a legend" in compositor.warnings[0]
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", [mode for mode in MODES if mode not in BACKGROUND_MODES])
 @pytest.mark.parametrize("pixel_format", ["yuv420p", "nv12", "yuv444p", "gray", "yuv420p10le"])
 def test_nothing_outside_of_the_panel_changes(pixel_format: str, mode: Mode) -> None:
     labels = halves(1, 2)

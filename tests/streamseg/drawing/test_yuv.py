@@ -116,6 +116,8 @@ def test_planes_are_views_of_every_sample(pixel_format: str, size: tuple[int, in
     for index, plane in enumerate(planes):
         plane[:] = 40 + index
     assert planes[0].shape == size[::-1]
+    if layout.alpha:
+        assert planes.pop().shape == size[::-1]
     for plane in planes[1:]:
         assert plane.shape[:2] == (-(-size[1] // layout.chroma_y), -(-size[0] // layout.chroma_x))
     for index, plane in enumerate(planes_of(frame)):
