@@ -16,6 +16,8 @@ COMMANDS = {
     "run": "train.fit.command",
     "eval": "train.evaluation.command",
     "own": "train.own.command",
+    "latency": "train.latency.command",
+    "init": "train.fit.init_command",
 }
 """Command name to the module whose ``main`` it is; imported only when asked for."""
 

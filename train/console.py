@@ -66,3 +66,11 @@ def make_bar(console: Console, *more: ProgressColumn, transient: bool = True) ->
         transient=transient,
         disable=not console.is_terminal,
     )
+
+
+def split_name(argument: str) -> tuple[str | None, Path]:
+    """``NAME=PATH`` or ``PATH``; a path that exists is never taken apart."""
+    name, equals, path = argument.partition("=")
+    if equals and name and path and not Path(argument).exists():
+        return name, Path(path)
+    return None, Path(argument)

@@ -15,7 +15,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from streamseg.models.palette import Palette
+from streamseg.models.classlists import CLASS_LISTS, VOC
+from streamseg.models.palette import Palette, index_colour
 from train.checkpoint import is_checkpoint, load_checkpoint, part
 from train.data.classnames import match
 from train.errors import TrainError
@@ -176,6 +177,26 @@ def _foreign_format(path: Path) -> str:
             "safetensors.torch.save_file"
         )
     return ""
+
+
+def classes_of(source: str) -> Palette | None:
+    """The classes that start weights were trained on; None if they do not say.
+
+    Raises:
+        TrainError: a file cannot be read.
+    """
+    if source == TORCHVISION_DEEPLABV3:
+        return VOC
+    if source.startswith(FOLDED):
+        scores = folded_classifier(Path(source.removeprefix(FOLDED)))
+        return None if scores is None else _palette(scores.names)
+    return load_checkpoint(Path(source)).classes if is_checkpoint(Path(source)) else None
+
+
+def _palette(names: tuple[str, ...]) -> Palette:
+    """A class list that is known by its names, or Pascal VOC's colours for others."""
+    known = next((p for p in CLASS_LISTS.values() if p.names == names), None)
+    return known or Palette(names=names, colours=tuple(map(index_colour, range(len(names)))))
 
 
 def initialise(

@@ -1,6 +1,6 @@
 """What a network costs: parameters and operations, counted here; latency, read from a file.
 
-The file is what ``benchmarks/league.py`` writes: training never runs an engine.
+``python -m train latency`` (PyTorch) or ``benchmarks/league.py`` (ONNX Runtime) writes that file.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def read_latencies(path: Path) -> Latencies:
         TrainError: no such file, or a member is missing or of the wrong kind.
     """
     if not path.is_file():
-        raise TrainError(f"{path}: no such latency file; benchmarks/league.py writes one")
+        raise TrainError(f"{path}: no such latency file; python -m train latency --json writes one")
     try:
         values = json.loads(path.read_text())
         width, height = values["size"]
@@ -118,5 +118,5 @@ def read_latencies(path: Path) -> Latencies:
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise TrainError(
-            f"{path}: not a latency file ({error!r}); benchmarks/league.py writes one"
+            f"{path}: not a latency file ({error!r}); python -m train latency --json writes one"
         ) from error

@@ -15,13 +15,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from train.console import split_name
 from train.data.dataset import SegmentationData
 from train.errors import TrainError
 from train.evaluation.measure import measure as measure_split
 from train.evaluation.predict import label_picture, torch_labeller
 from train.metrics import Scores
 from train.models import Segmenter
-from train.report.runs import Run, split_name
+from train.report.runs import Run
 from train.report.words import printed
 
 WHOLE = "whole picture"

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from streamseg.models.palette import Palette
 from train.checkpoint import Checkpoint, load_checkpoint
+from train.console import split_name
 from train.errors import TrainError
 from train.report.logs import LogRow, read_log, read_steps
 
@@ -81,15 +82,6 @@ class Run:
         if self.checkpoint is None:
             raise TrainError(f"{self.place}: no {BEST} yet: let the run reach a validation")
         return load_checkpoint(self.checkpoint)
-
-
-def split_name(argument: str) -> tuple[str | None, Path]:
-    """``NAME=PATH`` or ``PATH``; a path that exists is never taken apart."""
-    if "=" in argument and not Path(argument).exists():
-        name, _, path = argument.partition("=")
-        if name and path:
-            return name, Path(path)
-    return None, Path(argument)
 
 
 def read_run(argument: str) -> Run:
