@@ -37,9 +37,10 @@ from streamseg.runtime.open import open_engine
 from train.errors import TrainError
 from train.report.build import Request, build_report
 from train.report.cost import Latencies
-from train.report.document import Output, write_report
+from train.report.document import write_report
 from train.report.entry import Entry
 from train.report.evaluation import read_evaluation
+from train.report.output import Output
 from train.report.runs import Run, read_runs
 from train.report.tables import DASH, Table, number
 

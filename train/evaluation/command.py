@@ -20,7 +20,7 @@ from train.data.detect import AUTO, layout_of
 from train.data.layouts import LAYOUTS
 from train.device import choose_device
 from train.errors import UsageError
-from train.evaluation.crf import CrfConfig
+from train.evaluation.crf import crf_config
 from train.evaluation.measure import Protocol, as_json, find_layout, measure, open_split
 from train.evaluation.measure import predictor as make_predictor
 from train.evaluation.output import check_outputs, label_writer, show, write_json
@@ -84,6 +84,13 @@ class Size(click.ParamType[tuple[int, int]]):
     help="mean: of probabilities; max: of scores (DeepLabV2).",
 )
 @click.option("--crf", is_flag=True, help="Refine with a dense CRF.")
+@click.option(
+    "--crf-set",
+    "crf_values",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A weight or width of it, e.g. smoothness_sigma=1; means --crf.",
+)
 @click.option("--size", type=Size(), help="What scale 1 is (default: each picture's size).")
 @click.option("--limit", type=click.IntRange(min=1), help="So many pictures, evenly spaced.")
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, ...")
@@ -103,6 +110,7 @@ def main(
     stride: int | None,
     fuse: Literal["mean", "max"],
     crf: bool,
+    crf_values: tuple[str, ...],
     size: tuple[int, int] | None,
     limit: int | None,
     device: str,
@@ -119,6 +127,7 @@ def main(
     """
     try:
         views = Views(scales=scales, flip=flip, window=slide, stride=stride, fuse=fuse)
+        field = crf_config(crf_values) if crf or crf_values else None
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     check_outputs(json_path, save_labels, overwrite=overwrite)
@@ -129,9 +138,7 @@ def main(
     with one_sentence(debug, stopped=lambda: "stopped; nothing was measured"):
         chosen = _choose_device(device, deployed=deployed)
         subject = open_subject(model, chosen, threads)
-        protocol = Protocol(
-            views=views, crf=CrfConfig() if crf else None, size=size or subject.size
-        )
+        protocol = Protocol(views=views, crf=field, size=size or subject.size)
         try:
             predict = make_predictor(subject, protocol)
         except ValueError as error:

@@ -14,7 +14,9 @@ authors' own; nothing is cut off at a window. The sum includes the pixel itself,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +53,25 @@ class CrfConfig:
         for name in ("appearance_sigma", "colour_sigma", "smoothness_sigma"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+
+
+def crf_config(settings: Sequence[str]) -> CrfConfig:
+    """The defaults, but for ``KEY=VALUE`` of `settings`.
+
+    Raises:
+        ValueError: no such key, no number, or a number out of range.
+    """
+    values: dict[str, Any] = {}
+    known = {field.name: field.type for field in fields(CrfConfig)}
+    for setting in settings:
+        key, _, text = setting.partition("=")
+        if key not in known:
+            raise ValueError(f"{setting}: unknown key of the CRF; known: {', '.join(known)}")
+        try:
+            values[key] = int(text) if key == "iterations" else float(text)
+        except ValueError as error:
+            raise ValueError(f"{setting}: write KEY=NUMBER") from error
+    return CrfConfig(**values)
 
 
 def refine(

@@ -137,7 +137,7 @@ def main(
     heading = f"{regime}; batch {batch}, {width}x{height}; median of {rounds}"
     console.print(heading, highlight=False, markup=False, soft_wrap=True)
     table = Table(box=None, pad_edge=False)
-    for column in ("Network", "Parameters (M)", "Batch latency (ms)", "Pictures/s"):
+    for column in ("Network", "Parameters (M)", "Batch (ms)", "Pictures/s"):
         table.add_column(column, justify="left" if column == "Network" else "right", no_wrap=True)
     for name, ms in times.items():
         parameters = sum(p.numel() for p in models[name].parameters()) / 1e6

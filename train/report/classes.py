@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
 from streamseg.models.palette import Palette
 from train.report.entry import Entry, compared
-from train.report.style import COLOURS, WIDTH, Look, figure
+from train.report.style import COLOURS, WIDTH, Look, Target, figure
 
 SIDE_BY_SIDE = 4
 """More models than this get a panel each: thinner bars could not be told apart."""
@@ -20,7 +21,7 @@ TALL = 45
 """More bars than this in a column start another."""
 
 
-def draw_class_iou(path: Path, entries: Sequence[Entry], look: dict[str, Look]) -> bool:
+def draw_class_iou(target: Target, entries: Sequence[Entry], look: dict[str, Look]) -> bool:
     """IoU of each class in the data set's order, the models' bars side by side."""
     shown = compared(entries)
     if not shown or shown[0].main is None:
@@ -34,9 +35,9 @@ def draw_class_iou(path: Path, entries: Sequence[Entry], look: dict[str, Look]) 
     )
     title = f"IoU of each class, {shown[0].main.target}"
     if len(shown) > SIDE_BY_SIDE and len(names) <= TALL:
-        _panels(path, shown, names, values, look, title)
+        _panels(target, shown, names, values, look, title)
     else:
-        _grouped(path, shown, names, values, look, title)
+        _grouped(target, shown, names, values, look, title)
     return True
 
 
@@ -56,7 +57,7 @@ def _write(axes: Axes, y: float, value: float, size: str, *, strong: bool = Fals
 
 
 def _grouped(
-    path: Path,
+    target: Target,
     shown: Sequence[Entry],
     names: Sequence[str],
     values: NDArray[np.float64],
@@ -68,7 +69,7 @@ def _grouped(
     columns = min(4, -(-len(names) * len(shown) // (3 * TALL)))
     length = -(-len(names) // columns)
     height = 1.2 + length * (0.13 + 0.155 * len(shown))
-    with figure(path, width=max(WIDTH, 3.6 * columns), height=height) as drawn:
+    with figure(target, width=max(WIDTH, 3.6 * columns), height=height) as drawn:
         grid = drawn.subplots(1, columns, squeeze=False)[0]
         for column, axes in enumerate(grid):
             first = column * length
@@ -92,7 +93,7 @@ def _with_mean(entry: Entry) -> str:
 
 
 def _panels(
-    path: Path,
+    target: Target,
     shown: Sequence[Entry],
     names: Sequence[str],
     values: NDArray[np.float64],
@@ -104,7 +105,7 @@ def _panels(
     rows = -(-len(shown) // columns)
     best = np.where(np.isnan(values), -1, values).max(axis=0)
     height = 0.6 + rows * (0.6 + 0.19 * len(names))
-    with figure(path, width=WIDTH, height=height) as drawn:
+    with figure(target, width=WIDTH, height=height) as drawn:
         grid = drawn.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
         for axes in grid.flat[len(shown) :]:
             axes.set_visible(False)
@@ -121,40 +122,64 @@ def _panels(
         drawn.suptitle(heading, x=0.01, ha="left", fontsize=10)
 
 
-def draw_class_pixels(path: Path, entries: Sequence[Entry], palette: Palette | None) -> bool:
-    """Labelled pixels of each class in the split, as in report 004's section on its data set.
+def draw_class_pixels(
+    target: Target,
+    entries: Sequence[Entry],
+    palette: Palette | None,
+    train_pixels: Sequence[int] | None = None,
+) -> bool:
+    """Share of each class in the labelled pixels, as in report 004's section on its data set.
 
-    A logarithmic axis: the commonest class may have a thousand times the rarest's.
+    Bars: the split that the models were measured on; with `train_pixels` a rhombus on each shows
+    the training split. A logarithmic axis: the commonest class may have a thousand times the
+    rarest's.
     """
     found = next((e.main for e in compared(entries) if e.main and e.main.counts is not None), None)
     if found is None or found.counts is None or len(found.classes) > 4 * TALL:
         return False
     pixels = found.counts.sum(axis=1)
     share = 100 * pixels / max(1, int(pixels.sum()))
+    trained = None
+    if train_pixels is not None and len(train_pixels) == len(share):
+        trained = 100 * np.array(train_pixels) / max(1, sum(train_pixels))
     same = palette is not None and palette.names == found.classes
     colours = np.array(palette.colours) / 255 if palette and same else [COLOURS[0]] * len(pixels)
     columns = -(-len(pixels) // TALL)
     length = -(-len(pixels) // columns)
-    with figure(path, width=max(WIDTH, 3.6 * columns), height=1.1 + 0.24 * length) as drawn:
+    height = 1.1 + 0.24 * length + (0.3 if trained is not None else 0)
+    every = np.concatenate([share, trained if trained is not None else share])
+    low = 0.5 * float(every[every > 0].min(initial=100))
+    with figure(target, width=max(WIDTH, 3.6 * columns), height=height) as drawn:
         grid = drawn.subplots(1, columns, squeeze=False)[0]
-        low = max(1.0, 0.5 * float(pixels[pixels > 0].min(initial=pixels.max())))
         for column, axes in enumerate(grid):
             part = slice(column * length, (column + 1) * length)
             names = found.classes[part]
             y = np.arange(len(names))
-            axes.barh(y, pixels[part], 0.72, color=colours[part], ec="#888888", lw=0.4)
+            axes.barh(y, share[part], 0.72, color=colours[part], ec="#888888", lw=0.4)
+            ends = share[part]
+            if trained is not None:
+                axes.plot(trained[part], y, "D", ms=5.5, mfc="white", mec="#222222", mew=1.2)
+                ends = np.maximum(ends, trained[part])
             _bars(axes, names)
             axes.set_xscale("log")
-            axes.set_xlim(low, 4 * float(pixels.max()))
-            axes.set_xlabel("Labelled pixels")
-            for at, count, of_all in zip(y, pixels[part], share[part], strict=True):
-                text = f"{of_all:.2f} %" if count else "no pixels"
-                axes.text(1.1 * max(count, low), at, text, va="center", fontsize="small")
-        grid[0].set_title(f"Pixels of each class, {found.target}, with their share")
+            axes.set_xlim(low, 400)
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axes.set_xlabel("Share of the labelled pixels (%)")
+            for at, end, of_all in zip(y, ends, share[part], strict=True):
+                text = f"{of_all:.2f} %" if of_all else "no pixels"
+                axes.text(1.18 * max(end, low), at, text, va="center", fontsize="small")
+        grid[0].set_title(f"Pixels of each class, {found.target}")
+        if trained is not None:
+            style = {"ls": "", "marker": "D", "mfc": "white", "mec": "#222222"}
+            handles = [
+                Patch(facecolor="#bbbbbb", ec="#888888", label=f"{found.target} (with its share)"),
+                Line2D([], [], label="training split", **style),  # type: ignore[arg-type]
+            ]
+            drawn.legend(handles=handles, loc="outside lower center", ncols=2)
     return True
 
 
-def draw_confusion(path: Path, entry: Entry) -> bool:
+def draw_confusion(target: Target, entry: Entry) -> bool:
     """Confusion matrix of the main evaluation, each row (a true class) in per cent of its pixels.
 
     Drawn for up to 40 classes; numbers are written in up to 21.
@@ -165,7 +190,7 @@ def draw_confusion(path: Path, entry: Entry) -> bool:
     with np.errstate(invalid="ignore", divide="ignore"):
         shares = 100 * counts / counts.sum(axis=1, keepdims=True)
     side = 2.2 + len(names) * (0.42 if len(names) <= 21 else 0.25)
-    with figure(path, width=side + 0.8, height=side) as drawn:
+    with figure(target, width=side + 0.8, height=side) as drawn:
         axes = drawn.subplots()
         image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
         axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from train.report.logs import LogRow
 from train.report.runs import Run
-from train.report.style import GREY, WIDTH, Look, figure, label_ends
+from train.report.style import GREY, WIDTH, Look, Target, figure, label_ends
 
 Point = tuple[float, float]
 
@@ -48,7 +47,7 @@ def _loss_points(run: Run, steps: bool) -> NDArray[np.float64]:
     return np.array([(_time(row, steps), row.loss) for row in run.rows])
 
 
-def draw_loss(path: Path, runs: Sequence[Run], look: dict[str, Look]) -> bool:
+def draw_loss(target: Target, runs: Sequence[Run], look: dict[str, Look]) -> bool:
     """Training loss of each run (solid) and validation loss (dashed, where logged).
 
     Returns:
@@ -58,7 +57,7 @@ def draw_loss(path: Path, runs: Sequence[Run], look: dict[str, Look]) -> bool:
     if not runs:
         return False
     steps = has_steps(runs)
-    with figure(path) as drawn:
+    with figure(target) as drawn:
         axes = drawn.subplots()
         ends, dashed = [], False
         for run in runs:
@@ -90,7 +89,7 @@ def draw_loss(path: Path, runs: Sequence[Run], look: dict[str, Look]) -> bool:
     return True
 
 
-def draw_miou(path: Path, runs: Sequence[Run], look: dict[str, Look]) -> bool:
+def draw_miou(target: Target, runs: Sequence[Run], look: dict[str, Look]) -> bool:
     """Validation mIoU over iterations; a ring marks the weights that were kept."""
     runs = [run for run in runs if run.validations]
     if not runs:
@@ -100,7 +99,7 @@ def draw_miou(path: Path, runs: Sequence[Run], look: dict[str, Look]) -> bool:
         run.name: [(_time(row, steps), 100 * row.scores["miou"]) for row in run.validations]
         for run in runs
     }
-    with figure(path) as drawn:
+    with figure(target) as drawn:
         axes = drawn.subplots()
         _draw_series(axes, series, look)
         _time_axis(axes, steps)
@@ -139,32 +138,39 @@ def _first_look(run: Run) -> int:
     return 0 if run.validations[0].step == 0 else 1
 
 
-def draw_adaptation(path: Path, runs: Sequence[Run], look: dict[str, Look]) -> bool:
-    """Report 003's adaptation curve: mIoU at each validation, counted from 1, or from 0 if
-    it was looked at before its first step."""
-    runs = [run for run in runs if len(run.validations) > 1]
+def _looked_at_often(run: Run) -> bool:
+    """Whether a run was validated every few steps, or before its first one."""
+    found = run.validations
+    often = bool(run.setting("train", "validate_every_steps")) or (found[:1] and found[0].step == 0)
+    return len(found) > 1 and all(row.step is not None for row in found) and bool(often)
+
+
+def draw_adaptation(target: Target, runs: Sequence[Run], look: dict[str, Look]) -> bool:
+    """Report 003's adaptation curve: mIoU over the steps of runs that were looked at step by step.
+
+    A run whose looks are epochs apart says nothing of how fast a network adapts: `draw_miou` has
+    it.
+    """
+    runs = [run for run in runs if _looked_at_often(run)]
     if not runs:
         return False
     series = {
-        run.name: [
-            (float(i), 100 * row.scores["miou"])
-            for i, row in enumerate(run.validations, start=_first_look(run))
-        ]
+        run.name: [(_time(row, steps=True), 100 * row.scores["miou"]) for row in run.validations]
         for run in runs
     }
-    with figure(path) as drawn:
+    with figure(target) as drawn:
         axes = drawn.subplots()
         _draw_series(axes, series, look)
-        axes.set_xlabel("Validation step")
-        axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
-        axes.set_ylabel("mIoU (%)")
-        axes.set_title("Adaptation: validation mIoU at each validation step")
+        _time_axis(axes, steps=True)
+        axes.set_ylim(bottom=0)
+        axes.set_ylabel("Validation mIoU (%)")
+        axes.set_title("Adaptation: validation mIoU from the first look on")
         drawn.draw_without_rendering()
         label_ends(axes, _ends(series, look))
     return True
 
 
-def draw_class_curves(path: Path, runs: Sequence[Run], look: dict[str, Look]) -> bool:
+def draw_class_curves(target: Target, runs: Sequence[Run], look: dict[str, Look]) -> bool:
     """IoU of each class at each validation, a panel a class: what is learned first.
 
     Drawn for up to 40 classes; more would not be read.
@@ -175,7 +181,7 @@ def draw_class_curves(path: Path, runs: Sequence[Run], look: dict[str, Look]) ->
         return False
     columns = 4
     rows = -(-len(names) // columns)
-    with figure(path, width=WIDTH, height=0.9 + 1.45 * rows) as drawn:
+    with figure(target, width=WIDTH, height=0.9 + 1.45 * rows) as drawn:
         grid = drawn.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
         for axes in grid.flat[len(names) :]:
             axes.set_visible(False)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,7 +18,8 @@ from streamseg.models.palette import Palette
 from train.data.dataset import SegmentationData
 from train.evaluation.predict import label_picture, torch_labeller
 from train.models import Segmenter
-from train.report.style import WIDTH, figure
+from train.report.style import WIDTH, Target, figure
+from train.report.views import View
 
 COLUMNS = 6
 """Pictures side by side at most; more models go on in a further line."""
@@ -53,8 +53,11 @@ def examples(
     wanted: int,
     device: torch.device,
     sizes: dict[str, tuple[int, int] | None],
+    views: Sequence[View] = (),
 ) -> list[Example]:
     """Run every model on `wanted` pictures of the split, at its size (height, width; None: own).
+
+    `views` are further columns.
 
     Raises:
         TrainError: a picture cannot be read.
@@ -63,6 +66,7 @@ def examples(
         name: torch_labeller(model.to(device).eval(), model.spec.label_stride, device)
         for name, model in models.items()
     }
+    others = {view.name: view.open(device) for view in views}
     found = []
     for index in spread(len(dataset), wanted):
         picture, truth = dataset.read(index)
@@ -70,7 +74,8 @@ def examples(
             Example(
                 picture=picture,
                 truth=truth,
-                predictions={n: label_picture(picture, f, sizes[n]) for n, f in labellers.items()},
+                predictions={n: label_picture(picture, f, sizes[n]) for n, f in labellers.items()}
+                | {name: label(picture) for name, label in others.items()},
             )
         )
     return found
@@ -95,39 +100,46 @@ def _shrink(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return pixels[::step, ::step]
 
 
-def draw_pictures(path: Path, found: Sequence[Example], palette: Palette) -> bool:
-    """A line a picture: picture, truth, one column per model; below, the classes in it."""
+def draw_pictures(
+    target: Target, found: Sequence[Example], palette: Palette, own: Palette | None = None
+) -> bool:
+    """A line a picture: picture, truth, one column per model; below, the classes in it.
+
+    `own` are the models' classes where they are not the data's: truth is then drawn in the data's
+    colours, predictions in the models', and the legend is the models'.
+    """
     if not found:
         return False
+    shown = own or palette
     titles = ["picture", "truth", *found[0].predictions]
     columns = min(COLUMNS, len(titles))
     lines = -(-len(titles) // columns)
     shape = found[0].picture.shape
     cell_width = max(WIDTH / columns, 1.7)
     cell_height = cell_width * shape[0] / shape[1]
-    listed = _present(found, palette)
-    legend_height = 0.35 + 0.2 * -(-(len(listed) + 1) // columns)
-    captions = 0.24 * (lines * len(found) if lines > 1 else 1)
+    listed = _present(found, shown, truth=own is None)
+    legend_height = (0.55 if own else 0.35) + 0.2 * -(-(len(listed) + 1) // columns)
+    captions = 0.24 * lines
     height = lines * len(found) * cell_height + captions + legend_height
-    with figure(path, width=columns * cell_width, height=height) as drawn:
+    with figure(target, width=columns * cell_width, height=height) as drawn:
         drawn.set_layout_engine("constrained", w_pad=0.015, h_pad=0.015, wspace=0.0, hspace=0.0)
         grid = drawn.subplots(lines * len(found), columns, squeeze=False)
         for number, example in enumerate(found):
-            maps = [paint(m, palette) for m in (example.truth, *example.predictions.values())]
-            cells = [example.picture, *maps]
+            maps = [paint(labels, shown) for labels in example.predictions.values()]
+            cells = [example.picture, paint(example.truth, palette), *maps]
             for i, axes in enumerate(grid[number * lines : (number + 1) * lines].flat):
                 _cell(axes, cells[i] if i < len(cells) else None)
-                if i < len(titles) and (lines > 1 or number == 0):
+                if i < len(titles) and number == 0:  # the others stand in the same places
                     axes.set_title(titles[i], fontsize="small", fontweight="bold", pad=3)
         void = Patch(facecolor="#aaaaaa", edgecolor="white", hatch="////", label="void (ignored)")
         handles = [
-            Patch(
-                facecolor="#{:02x}{:02x}{:02x}".format(*palette.colours[i]), label=palette.names[i]
-            )
+            Patch(facecolor="#{:02x}{:02x}{:02x}".format(*shown.colours[i]), label=shown.names[i])
             for i in listed
         ]
         drawn.legend(
             handles=[*handles, void],
+            title="the models' classes; truth is in the data's colours" if own else None,
+            title_fontsize="small",
             loc="outside lower center",
             ncols=columns,
             fontsize="small",
@@ -144,11 +156,11 @@ def _cell(axes: Axes, pixels: NDArray[np.uint8] | None) -> None:
         axes.set_anchor("N")
 
 
-def _present(found: Sequence[Example], palette: Palette) -> list[int]:
+def _present(found: Sequence[Example], palette: Palette, *, truth: bool) -> list[int]:
     """Classes that the grid shows, in index order; the commonest if there are too many."""
     counts = np.zeros(256, dtype=np.int64)
     for example in found:
-        for labels in (example.truth, *example.predictions.values()):
+        for labels in (*([example.truth] if truth else []), *example.predictions.values()):
             counts += np.bincount(labels.ravel(), minlength=256)
     present = np.flatnonzero(counts[: len(palette)])
     commonest = sorted(present, key=lambda i: -counts[i])[:LISTED]

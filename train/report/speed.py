@@ -4,35 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from pathlib import Path
-from typing import TypeAlias
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
-from matplotlib.transforms import Bbox
 
 from train.report.cost import Latencies
 from train.report.entry import Entry, compared
-from train.report.style import GREY, Look, figure
-
-Point: TypeAlias = tuple[float, float]
-Segment: TypeAlias = tuple[Point, Point]
-
-_OFFSETS = [
-    (dx * reach, dy * reach, side)
-    for reach in (1.0, 1.9, 3.0, 4.5)
-    for dx, dy, side in (
-        (9, 0, "left"),
-        (6, 7, "left"),
-        (6, -7, "left"),
-        (0, 10, "center"),
-        (0, -10, "center"),
-        (-6, 7, "right"),
-        (-6, -7, "right"),
-        (-9, 0, "right"),
-    )
-]
-"""Where a label may stand, in points from its model: near places first."""
+from train.report.labels import Point, place_labels
+from train.report.style import GREY, Look, Target, figure
 
 
 def pareto_front(points: Sequence[Point]) -> list[int]:
@@ -49,7 +28,7 @@ def pareto_front(points: Sequence[Point]) -> list[int]:
 
 
 def draw_speed(
-    path: Path, entries: Sequence[Entry], latencies: Latencies | None, look: dict[str, Look]
+    target: Target, entries: Sequence[Entry], latencies: Latencies | None, look: dict[str, Look]
 ) -> bool:
     """mIoU over latency; filled points are on the Pareto front, hollow ones are beaten.
 
@@ -61,8 +40,8 @@ def draw_speed(
         return False
     points = [(e.milliseconds or 0.0, 100 * (e.score("miou") or 0.0)) for e in shown]
     front = pareto_front(points)
-    target = shown[0].main.target if shown[0].main else ""
-    with figure(path, height=4.6) as drawn:
+    measured = shown[0].main.target if shown[0].main else ""
+    with figure(target, height=4.6) as drawn:
         axes = drawn.subplots()
         _set_scale(axes, [x for x, _ in points])
         line = [points[i] for i in front]
@@ -75,9 +54,10 @@ def draw_speed(
             )
         axes.margins(y=0.12)
         axes.set_xlabel(f"Latency of one batch (ms): {latencies.regime}")
-        axes.set_ylabel(f"mIoU (%), {target}")
+        axes.set_ylabel(f"mIoU (%), {measured}")
         axes.set_title("mIoU and speed (filled: no other model is both faster and better)")
         drawn.draw_without_rendering()
+        drawn.set_layout_engine("none")  # labels are placed in pixels: nothing may move now
         names = [(e.name, look[e.name].colour) for e in shown]
         corners = [(b[0], a[1]) for a, b in pairwise(line)]
         bends = [p for pair in zip(line, corners, strict=False) for p in pair] + line[-1:]
@@ -97,57 +77,3 @@ def _set_scale(axes: Axes, times: Sequence[float]) -> None:
     else:
         margin = max(high - low, 0.1 * high)
         axes.set_xlim(max(0, low - 0.25 * margin), high + 0.4 * margin)
-
-
-def place_labels(
-    axes: Axes,
-    points: Sequence[Point],
-    names: Sequence[tuple[str, str]],
-    avoid: Sequence[Segment] = (),
-) -> list[Bbox]:
-    """Write `(name, colour)` beside each point, at the nearest place that covers nothing.
-
-    A label far from its point gets a thin line to it. Call it with the final limits of the axes.
-    `avoid` are level or upright lines that labels keep off.
-
-    Returns:
-        The boxes of the labels, in pixels.
-    """
-    renderer = axes.figure.canvas.get_renderer()  # type: ignore[attr-defined]
-    radius = 6 * axes.figure.dpi / 72
-    centres = [axes.transData.transform(point) for point in points]
-    taken = [Bbox.from_extents(x - radius, y - radius, x + radius, y + radius) for x, y in centres]
-    taken += [Bbox.from_extents(*axes.transData.transform(box).ravel()) for box in avoid]
-    inside = axes.get_window_extent()
-    boxes: list[Bbox] = []
-    for point, (name, colour) in zip(points, names, strict=True):
-        best = None
-        for dx, dy, side in _OFFSETS:
-            label = axes.annotate(
-                name,
-                xy=point,
-                xytext=(dx, dy),
-                textcoords="offset points",
-                ha=side,
-                va="center",
-                fontsize="small",
-                color=colour,
-                fontweight="bold",
-                arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.6, "shrinkB": 5}
-                if max(abs(dx), abs(dy)) > 15
-                else None,
-            )
-            box = label.get_window_extent(renderer).padded(1)
-            covered = sum(box.overlaps(other) for other in [*taken, *boxes])
-            covered += 3 * (not (inside.x0 <= box.x0 and box.x1 <= inside.x1 + 40))
-            if best is None or covered < best[0]:
-                if best is not None:
-                    best[1].remove()
-                best = (covered, label, box)
-            else:
-                label.remove()
-            if covered == 0:
-                break
-        assert best is not None
-        boxes.append(best[2])
-    return boxes

@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -46,7 +46,16 @@ _LOOK: Any = {
     "lines.linewidth": 1.7,
     "legend.frameon": False,
     "figure.facecolor": "white",
+    "pdf.fonttype": 42,  # letters stay letters: journals refuse Type 3
+    "svg.hashsalt": "streamseg",
 }
+_METADATA: dict[str, Any] = {
+    "png": {"Software": None},
+    "pdf": {"CreationDate": None},
+    "svg": {"Date": None},
+}
+FORMATS = tuple(_METADATA)
+"""What figures can be written as."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,25 +79,52 @@ def looks(names: Sequence[str]) -> dict[str, Look]:
     }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sheet:
+    """Where a figure goes: `path`, and files of other formats beside it."""
+
+    path: Path
+    """With the suffix of the PNG."""
+    formats: tuple[str, ...] = ("png",)
+    dpi: int = DPI
+    """Of the PNG, and of pictures inside the others."""
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """The file of each format."""
+        return {kind: self.path.with_suffix(f".{kind}") for kind in self.formats}
+
+
+Target: TypeAlias = Path | Sheet
+"""Of a figure; a path means one PNG."""
+
+
 @contextlib.contextmanager
-def figure(path: Path, *, width: float = WIDTH, height: float = 4.2) -> Iterator[Figure]:
-    """A figure of `width` x `height` inches that is a PNG at `path` when the block ends.
+def figure(target: Target, *, width: float = WIDTH, height: float = 4.2) -> Iterator[Figure]:
+    """A figure of `width` x `height` inches that is in its files when the block ends.
 
     Raises:
-        TrainError: the file cannot be written.
+        TrainError: a file cannot be written.
     """
+    sheet = target if isinstance(target, Sheet) else Sheet(path=target)
     with mpl.rc_context(_LOOK):
-        drawn = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+        drawn = Figure(figsize=(width, height), dpi=sheet.dpi, layout="constrained")
         FigureCanvasAgg(drawn)
         yield drawn
-        partial = path.with_name(f".{path.name}.part")
-        try:
-            drawn.savefig(partial, format="png", metadata={"Software": None})
-            partial.replace(path)
-        except OSError as error:
-            raise TrainError(f"{path}: cannot be written ({error.strerror})") from error
-        finally:
-            partial.unlink(missing_ok=True)
+        for kind, path in sheet.files.items():
+            _save(drawn, path, kind)
+
+
+def _save(drawn: Figure, path: Path, kind: str) -> None:
+    """Whole or not at all, and without the time: the same figure is the same file."""
+    partial = path.with_name(f".{path.name}.part")
+    try:
+        drawn.savefig(partial, format=kind, metadata=_METADATA[kind])
+        partial.replace(path)
+    except OSError as error:
+        raise TrainError(f"{path}: cannot be written ({error.strerror})") from error
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def label_ends(axes: Axes, ends: Sequence[tuple[float, float, str, str]]) -> None:

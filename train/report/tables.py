@@ -5,12 +5,15 @@ Entries in, `Table` out; a value nobody knows is a dash. Shares become per cent,
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from train.report.cost import Latencies
 from train.report.entry import Entry, compared
 from train.report.names import backbone, head, network, varied
+from train.report.published import Published
 from train.report.runs import Run
 
 DASH = "-"
@@ -41,9 +44,52 @@ class Table:
         lines += [_line(row) for row in self.rows]
         return "\n".join([*lines, *(["", self.note] if self.note else [])]) + "\n"
 
+    def csv(self) -> str:
+        """Comma-separated: a comment line with the title, the header, the rows, an empty line."""
+        text = io.StringIO()
+        text.write(f"# {self.title}\n")
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(self.columns)
+        writer.writerows([cell.strip("*") for cell in row] for row in self.rows)
+        return text.getvalue()
+
+    def latex(self) -> str:
+        """A ``table`` with booktabs' rules (``\\usepackage{booktabs}``), its title as caption."""
+        cells = list(zip(*self.rows, strict=True)) or [()] * len(self.columns)
+        sides = "".join("r" if column and all(map(_numeric, column)) else "l" for column in cells)
+        rows = [" & ".join(map(_tex, row)) + r" \\" for row in (self.columns, *self.rows)]
+        note = [rf"\\[2pt] \footnotesize {_tex(self.note)}"] if self.note else []
+        return "\n".join(
+            [
+                r"\begin{table}",
+                r"\centering",
+                rf"\caption{{{_tex(self.title)}}}",
+                rf"\begin{{tabular}}{{{sides}}}",
+                *(r"\toprule", rows[0], r"\midrule", *rows[1:], r"\bottomrule"),
+                r"\end{tabular}",
+                *note,
+                r"\end{table}",
+                "",
+            ]
+        )
+
 
 def _numeric(cell: str) -> bool:
     return cell == DASH or cell.strip("*").replace(",", "").replace(".", "", 1).isdigit()
+
+
+_TEX = {c: f"\\{c}" for c in "&%$#_{}"} | {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "†": r"\dag{}",
+}
+
+
+def _tex(cell: str) -> str:
+    """A cell as LaTeX takes it; Markdown's bold becomes LaTeX's."""
+    text = "".join(_TEX.get(letter, letter) for letter in cell.strip("*"))
+    return rf"\textbf{{{text}}}" if cell.startswith("**") else text
 
 
 def _line(cells: Sequence[str]) -> str:
@@ -70,8 +116,13 @@ def on_what(entries: Sequence[Entry]) -> str:
     return f"{main.target}{pictures}, {' / '.join(protocols)}"
 
 
-def overview(entries: Sequence[Entry], latencies: Latencies | None) -> Table | None:
-    """Every model with every score and cost: the league table, best mIoU first."""
+def overview(
+    entries: Sequence[Entry], latencies: Latencies | None, published: Sequence[Published] = ()
+) -> Table | None:
+    """Every model with every score and cost: the league table, best mIoU first.
+
+    What others published stands below, as they print it: nothing of it was measured here.
+    """
     shown = compared(entries)
     if not shown:
         return None
@@ -90,10 +141,22 @@ def overview(entries: Sequence[Entry], latencies: Latencies | None) -> Table | N
         )
         for entry in shown
     ]
+    rows += [
+        (
+            f"{row.name} †",
+            DASH,
+            *(number(getattr(row, key), 2) for key in (*keys, "parameters", "gflops")),
+            number(row.latency_ms, 1),
+        )
+        for row in published
+    ]
     columns = ("Model", "Network", "mIoU", "mAcc", "allAcc", "FWIoU")
     notes = [f"Scores in %. GFLOPs{size}, a multiply-add counted as two." if size else ""]
     if latencies:
         notes.append(f"Latency: {latencies.regime}; {latencies.machine}.")
+    if published:
+        sources = "; ".join(dict.fromkeys(f"{row.name}: {row.source}" for row in published))
+        notes.append(f"† published, not measured here. {sources}.")
     return Table(
         title=f"All models, {on_what(shown)}",
         columns=(*columns, "Parameters (M)", "GFLOPs", "Latency (ms)"),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from train.evaluation.crf import CrfConfig, refine
+from train.evaluation.crf import CrfConfig, crf_config, refine
 
 Floats = NDArray[np.float32]
 
@@ -84,3 +84,16 @@ def test_values_out_of_range(key: str, value: float, message: str) -> None:
 def test_sizes_must_agree() -> None:
     with pytest.raises(ValueError, match=r"picture \(40, 60\), probabilities \(40, 61\)"):
         refine(np.ones((2, 40, 61), np.float32), two_halves()[0])
+
+
+def test_weights_and_widths_can_be_given() -> None:
+    assert crf_config(["smoothness_sigma=1", "iterations=5"]) == CrfConfig(
+        smoothness_sigma=1.0, iterations=5
+    )
+    for setting, message in (
+        ("x=1", "x=1: unknown key of the CRF; known: iterations, appearance_weight"),
+        ("colour_sigma=red", "colour_sigma=red: write KEY=NUMBER"),
+        ("colour_sigma=0", "colour_sigma must be positive, got 0.0"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            crf_config([setting])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -7,7 +8,11 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
+from streamseg.models.classlists import VOC
+from tests.train.drawn import tiny_recipe
 from train.__main__ import main
+from train.checkpoint import Checkpoint, save_checkpoint
+from train.models import build_model
 from train.report.runs import read_run
 
 
@@ -31,7 +36,7 @@ def written(tmp_path_factory: pytest.TempPathFactory, runs: tuple[Path, Path], d
 def test_all_figures_are_there_and_open(written: Path) -> None:
     figures = {path.stem for path in written.glob("*.png")}
     expected = {"speed", "class_iou", "class_pixels", "pictures", "loss", "miou"}
-    expected |= {"adaptation", "class_curves"}
+    expected |= {"class_curves"}
     assert figures == expected | {"confusion_skip", "confusion_plain"}
     page = (written / "report.md").read_text()
     for name in figures:
@@ -155,3 +160,89 @@ def test_a_broken_run_is_one_sentence(tmp_path: Path, file: str, text: str, mess
     assert result.stderr.startswith(f"error: {folder / file}: ")
     assert message in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.fixture(scope="module")
+def voc(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network of other classes than the drawn streets'."""
+    path = tmp_path_factory.mktemp("voc") / "voc.safetensors"
+    recipe = tiny_recipe()
+    recipe = dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, classes=21))
+    tensors = {f"model.{k}": v for k, v in build_model(recipe.model).state_dict().items()}
+    saved = Checkpoint(recipe=recipe, classes=VOC, epoch=0, metrics={}, tensors=tensors)
+    save_checkpoint(path, saved)
+    return path
+
+
+def test_what_a_network_of_other_classes_makes_of_pictures(
+    tmp_path: Path, voc: Path, data: Path
+) -> None:
+    refused = report(voc, "--data", data, "--out", tmp_path / "a")
+    assert refused.exit_code == 1
+    assert "--pictures-only shows what it makes of them" in refused.stderr
+    result = report(voc, "--data", data, "--pictures-only", "--out", tmp_path / "b")
+    assert result.exit_code == 0, result.output
+    assert sorted(p.name for p in (tmp_path / "b").iterdir()) == ["pictures.png", "report.md"]
+    assert "|" not in (tmp_path / "b" / "report.md").read_text()
+
+
+def test_other_formats_views_and_published_numbers(
+    tmp_path: Path, runs: tuple[Path, Path], written: Path, data: Path
+) -> None:
+    numbers = tmp_path / "published.toml"
+    numbers.write_text('[[row]]\nname = "SegNet"\nsource = "a paper & more"\nmiou = 60.1\n')
+    result = report(
+        *(runs[0], "--eval", written / "skip.eval.json", "--data", data, "--pictures", 1),
+        *("--format", "pdf", "--format", "svg", "--dpi", 60, "--out", tmp_path / "out"),
+        *("--tables", "csv", "--tables", "latex", "--published", numbers),
+        *("--view", f"mirrored={runs[0]}:flip", "--view", f"{runs[0]}:crf+scales=1"),
+    )
+    assert result.exit_code == 0, result.output
+    out = tmp_path / "out"
+    assert (out / "class_iou.pdf").read_bytes().startswith(b"%PDF")
+    assert "<svg" in (out / "class_iou.svg").read_text()
+    assert "| SegNet † | - | 60.10 | - |" in (out / "report.md").read_text()
+    latex = (out / "tables.tex").read_text()
+    assert r"SegNet \dag{} & - & 60.10 & - &" in latex
+    assert r"a paper \& more" in latex
+    assert latex.count(r"\begin{table}") == latex.count(r"\end{table}") > 4
+    tables = (out / "tables.csv").read_text()
+    assert "SegNet †,-,60.10,-,-,-,-,-,-" in tables
+    with Image.open(out / "pictures.png") as wide, Image.open(written / "pictures.png") as one:
+        assert wide.size[0] == one.size[0] / 2  # 60 dots an inch
+        assert wide.size[1] != one.size[1] / 2  # a column more: smaller cells
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--view", "x"], "--view x: write [NAME=]RUN:HOW"),
+        (["--view", "x:blur"], "--view x:blur: unknown: blur; write"),
+        (["--view", "x:scales=a"], "--view x:scales=a: could not convert"),
+    ],
+)
+def test_a_view_that_is_not_understood(
+    arguments: list[str], message: str, tmp_path: Path, runs: tuple[Path, Path], data: Path
+) -> None:
+    result = report(runs[0], "--data", data, "--out", tmp_path / "o", *arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x = 1", "it has no [[row]]"),
+        ("[[row]]\nname = 'a'", "a row needs source = a text"),
+        ("[[row]]\nname = 'a'\nsource = 'b'\nmIoU = 1", "unknown key 'mIoU'; known: miou"),
+        ("[[row]]\nname = 'a'\nsource = 'b'\nmiou = '1'", "miou must be a number, got '1'"),
+    ],
+)
+def test_a_file_of_published_numbers_that_is_not_understood(
+    text: str, message: str, tmp_path: Path, runs: tuple[Path, Path]
+) -> None:
+    file = tmp_path / "p.toml"
+    file.write_text(text)
+    result = report(runs[0], "--published", file, "--out", tmp_path / "o")
+    assert result.exit_code == 1
+    assert message in result.stderr

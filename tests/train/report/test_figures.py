@@ -17,12 +17,13 @@ from PIL import Image
 from streamseg.models.palette import CAMVID
 from tests.train.drawn import draw_street
 from tests.train.report.kit import LATENCIES, entry, evaluation, run
-from train.report.classes import draw_class_iou, draw_confusion
+from train.report.classes import draw_class_iou, draw_class_pixels, draw_confusion
 from train.report.curves import draw_adaptation, draw_class_curves, draw_loss, draw_miou, smoothed
 from train.report.entry import join
+from train.report.labels import place_labels
 from train.report.pictures import Example, draw_pictures, paint, spread
-from train.report.speed import draw_speed, pareto_front, place_labels
-from train.report.style import COLOURS, DPI, _apart, figure, looks
+from train.report.speed import draw_speed, pareto_front
+from train.report.style import COLOURS, DPI, Sheet, _apart, figure, looks
 
 
 def pixels(path: Path) -> NDArray[np.uint8]:
@@ -38,7 +39,8 @@ def shows(found: NDArray[np.uint8], colour: str) -> bool:
 
 
 def test_curves_show_every_run_in_its_colour(tmp_path: Path) -> None:
-    runs = [run("a", (0.2, 0.1, 0.4), loss=2.0), run("b", (0.3, 0.5, 0.6))]
+    often: Any = {"train": {"validate_every_steps": 10}}
+    runs = [run("a", (0.2, 0.1, 0.4), loss=2.0, **often), run("b", (0.3, 0.5, 0.6), **often)]
     look = looks(["a", "b"])
     for draw in (draw_loss, draw_miou, draw_adaptation, draw_class_curves):
         path = tmp_path / f"{draw.__name__}.png"
@@ -93,6 +95,7 @@ def test_nothing_to_draw_leaves_no_file(tmp_path: Path) -> None:
     assert not draw_loss(path, [run("a")], look)
     assert not draw_miou(path, [run("a")], look)
     assert not draw_adaptation(path, [run("a", (0.5,))], look)
+    assert not draw_adaptation(path, [run("a", (0.5, 0.6))], look)  # looks that are epochs apart
     assert not draw_class_iou(path, [], look)
     assert not draw_speed(path, [entry("a")], None, look)
     assert not draw_pictures(path, [], CAMVID)
@@ -132,18 +135,32 @@ def test_speed_fills_the_front_and_leaves_the_beaten_hollow(tmp_path: Path) -> N
     assert blue > orange > 20
 
 
-def test_labels_of_near_points_do_not_overlap() -> None:
-    figure = Figure(figsize=(7, 4), dpi=100)
-    FigureCanvasAgg(figure)
-    axes = figure.subplots()
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("count", [2, 9, 22])
+def test_labels_never_overlap_however_near_the_points(seed: int, count: int) -> None:
+    drawn = Figure(figsize=(7, 4), dpi=100)
+    FigureCanvasAgg(drawn)
+    axes = drawn.subplots()
     axes.set_xlim(0, 100)
     axes.set_ylim(0, 100)
-    points = [(50.0 + i, 50.0 + (i % 2)) for i in range(5)]
-    names = [(f"network_{i}", "black") for i in range(5)]
+    rng = np.random.default_rng(seed)
+    points = [(float(x), float(y)) for x, y in rng.normal(50, 2 + 3 * seed, (count, 2))]
+    names = [(f"000_pspnet_network_{i}", "black") for i in range(count)]
     boxes = place_labels(axes, points, names, [((0.0, 50.0), (49.0, 50.0))])
+    assert len(boxes) == count
     assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))
     centres = axes.transData.transform(points)
     assert not any(box.contains(*centre) for box in boxes for centre in centres)
+
+
+def test_a_lone_point_has_its_label_beside_it() -> None:
+    drawn = Figure(figsize=(7, 4), dpi=100)
+    FigureCanvasAgg(drawn)
+    axes = drawn.subplots()
+    (box,) = place_labels(axes, [(0.5, 0.5)], [("a", "black")])
+    x, y = axes.transData.transform((0.5, 0.5))
+    assert 0 < box.x0 - x < 20
+    assert box.y0 < y < box.y1
 
 
 def test_names_at_line_ends_move_apart_no_more_than_needed() -> None:
@@ -186,3 +203,21 @@ def test_the_grid_shows_picture_truth_and_models(tmp_path: Path, models: int) ->
     drawn = pixels(path)
     for index in (*range(models), *np.unique(truth[truth < len(CAMVID)])):
         assert shows(drawn, "#{:02x}{:02x}{:02x}".format(*CAMVID.colours[index]))
+
+
+def test_the_training_splits_shares_stand_beside_the_measured_ones(tmp_path: Path) -> None:
+    entries = join([], [evaluation("a")])
+    alone, both = tmp_path / "a.png", tmp_path / "b.png"
+    assert draw_class_pixels(alone, entries, None)
+    assert draw_class_pixels(both, entries, None, [1, 99])
+    assert pixels(both).shape[0] > pixels(alone).shape[0]  # a legend says what is what
+
+
+def test_the_same_figure_is_the_same_file(tmp_path: Path) -> None:
+    entries = join([], [evaluation("a")])
+    for name in ("a", "b"):
+        sheet = Sheet(path=tmp_path / f"{name}.png", formats=("png", "pdf", "svg"))
+        assert draw_class_iou(sheet, entries, looks(["a"]))
+    for kind in ("png", "pdf", "svg"):
+        one, two = ((tmp_path / f"{name}.{kind}").read_bytes() for name in ("a", "b"))
+        assert one == two, kind
