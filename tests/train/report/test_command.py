@@ -208,9 +208,9 @@ def test_other_formats_views_and_published_numbers(
     assert latex.count(r"\begin{table}") == latex.count(r"\end{table}") > 4
     tables = (out / "tables.csv").read_text()
     assert "SegNet †,-,60.10,-,-,-,-,-,-" in tables
-    with Image.open(out / "pictures.png") as wide, Image.open(written / "pictures.png") as one:
-        assert wide.size[0] == one.size[0] / 2  # 60 dots an inch
-        assert wide.size[1] != one.size[1] / 2  # a column more: smaller cells
+    with Image.open(out / "class_iou.png") as few, Image.open(out / "pictures.png") as grid:
+        assert few.size[0] == 7.5 * 60  # inches, dots an inch
+        assert grid.size[0] > few.size[0]  # five columns need more than the page's width
 
 
 @pytest.mark.parametrize(
