@@ -332,7 +332,7 @@ class Segmenter(ClosedAtExit):
             if output is None:
                 stats = job.discard(on_progress)
             else:
-                stats = job.record(output, self._threaded(encoder).for_live(), on_progress)
+                stats = job.record(output, self._threaded(encoder), on_progress)
         # Ctrl-C is how a camera is switched off, not an accident.
         return told.add_to(replace(stats, interrupted=False), chosen)
 

@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from streamseg.cli import interrupts
+from streamseg.cli.codecs import codecs
 from streamseg.cli.engines import build_engine, doctor, engines
 from streamseg.cli.image import image
 from streamseg.cli.importmodel import import_model
@@ -83,6 +84,7 @@ for _command in (
     webcam,
     image,
     sample,
+    codecs,
     models,
     import_model,
     build_engine,

@@ -289,11 +289,28 @@ def encoder_options(command: F) -> F:
     """Options of the video that is written."""
     for option in reversed(
         (
-            click.option("--codec", default="libx264", show_default=True, help="Video encoder."),
             click.option(
-                "--crf", type=click.IntRange(0, 63), help="Quality, lower is better [default: 20]."
+                "--codec",
+                default="auto",
+                show_default=True,
+                help="Video encoder: h264, hevc, av1, vp9 … ('streamseg codecs' lists them).",
             ),
-            click.option("--preset", help="Encoder preset [default: veryfast]."),
+            click.option(
+                "--crf",
+                type=click.IntRange(0, 63),
+                help="Quality, lower is better [default: 20 for H.264 and HEVC].",
+            ),
+            click.option("--preset", help="Encoder preset [default: veryfast, for these two]."),
+            click.option(
+                "--pix-fmt",
+                metavar="FORMAT",
+                help="Pixel format to encode in, as yuv420p [default: nearest to the source].",
+            ),
+            click.option(
+                "--compatible",
+                is_flag=True,
+                help="Play in every browser: 8 bits, 4:2:0, H.264 High.",
+            ),
         )
     ):
         command = option(command)
@@ -395,5 +412,9 @@ def take_encoder(values: dict[str, Any]) -> EncoderOptions:
     from streamseg.video.encoder import EncoderOptions
 
     return EncoderOptions(
-        codec=values.pop("codec"), crf=values.pop("crf"), preset=values.pop("preset")
+        codec=values.pop("codec"),
+        crf=values.pop("crf"),
+        preset=values.pop("preset"),
+        pixel_format=values.pop("pix_fmt"),
+        compatible=values.pop("compatible"),
     )

@@ -14,8 +14,8 @@ from streamseg.labelmaps.measuring import Measuring
 from streamseg.measures.events import Event
 from streamseg.run.job import OnProgress, RunProgress
 from streamseg.run.stats import RunClock, Stats
-from streamseg.video.encoder import EncoderOptions, encoder_format
-from streamseg.video.formats import SUFFIXES
+from streamseg.video.encoder import EncoderOptions, drawn_format, encoder_format
+from streamseg.video.formats import SUFFIXES, format_of
 from streamseg.video.output import OutputPath
 from streamseg.video.part import Part, open_part
 from streamseg.video.writer import VideoWriter
@@ -59,14 +59,16 @@ def cut(
     with open_part(src, part, threads=encoder.threads) as source:
         info = source.info
         known = info.pixel_format if info.pixel_format in LAYOUTS else _FALLBACK_FORMAT
-        pixel_format = encoder_format(encoder.codec, known)
-        size = even_size(info.width, info.height, LAYOUTS[pixel_format])
+        encoder = encoder.chosen(format_of(output.muxer), info)
+        pixel_format = encoder_format(encoder, known)
+        written_as = drawn_format(pixel_format, known)
+        size = even_size(info.width, info.height, LAYOUTS[written_as])
         reformatter, frames = VideoReformatter(), 0
         with VideoWriter(
             output, info, size=size, pixel_format=pixel_format, options=encoder
         ) as writer:
             for item in source:
-                frame = to_supported(item.frame, pixel_format, size, reformatter)
+                frame = to_supported(item.frame, written_as, size, reformatter)
                 writer.write(frame, item.packets)
                 frames += 1
                 on_frame(seconds(frame), float(1 / info.rate))

@@ -34,7 +34,13 @@ from streamseg.run.stats import RunClock, Stats
 from streamseg.runtime.cpu import cpu_threads
 from streamseg.runtime.engine import Engine
 from streamseg.video.backdrop import open_backdrop
-from streamseg.video.encoder import EncoderOptions, encoder_format, transparent_format
+from streamseg.video.encoder import (
+    EncoderOptions,
+    drawn_format,
+    encoder_format,
+    transparent_format,
+)
+from streamseg.video.formats import format_of
 from streamseg.video.output import OutputPath
 from streamseg.video.source import Item, Source, SourceInfo
 from streamseg.video.writer import VideoWriter
@@ -147,14 +153,17 @@ class Job:
             OutputError, EngineError, UsageError: as raised by writer and engine.
         """
         info = self.source.info
-        compositor = self._compositor(encoder, output)
+        encoder = encoder.chosen(format_of(output.muxer), info)
+        if self.live:
+            encoder = encoder.for_live()
+        compositor, encoded = self._compositor(encoder, output)
         with (
             closing(compositor),
             VideoWriter(
                 output,
                 _as_drawn(info),
                 size=compositor.size,
-                pixel_format=compositor.pixel_format,
+                pixel_format=encoded,
                 options=encoder,
             ) as writer,
         ):
@@ -192,7 +201,8 @@ class Job:
         interrupted = self._run(pipeline, on_progress)
         return self._summary(pipeline, None, interrupted, self._finish_sinks(), [])
 
-    def _compositor(self, encoder: EncoderOptions, output: OutputPath) -> Compositor:
+    def _compositor(self, encoder: EncoderOptions, output: OutputPath) -> tuple[Compositor, str]:
+        """What draws, and the pixel format to encode in."""
         info = self.source.info
         layout = LAYOUTS.get(info.pixel_format)
         # On a grey picture classes are told apart by their colours too.
@@ -200,29 +210,29 @@ class Job:
         if self.live and wanted not in ("yuv420p", "yuvj420p", "nv12"):
             # Cameras send 4:2:2; few players show that in H.264, and nobody sees the difference.
             wanted = _FALLBACK_FORMAT
-        pixel_format, backdrop, opaque = None, None, []
+        encoded, backdrop, opaque = None, None, []
         if self.draw.mode == "cutout" and self.draw.background is None:
-            pixel_format = transparent_format(encoder.codec, output.muxer, wanted)
-            if pixel_format is None:
+            encoded = transparent_format(encoder.codec, output.muxer, wanted)
+            if encoded is None:
                 opaque.append(
                     f"{output.final}: {encoder.codec} holds no transparency in this kind of file; "
                     f"what is cut out lies on {DEFAULT_BACKGROUND}. --codec prores_ks in .mov, "
                     "ffv1 or libvpx-vp9 in .mkv hold it"
                 )
-        if pixel_format is None:
-            pixel_format = encoder_format(encoder.codec, wanted)
+        if encoded is None:
+            encoded = encoder_format(encoder, wanted)
             backdrop = open_backdrop(self.draw)
         compositor = Compositor(
             self.engine.spec.model.classes,
             source_size=(info.width, info.height),
-            pixel_format=pixel_format,
+            pixel_format=drawn_format(encoded, wanted),
             draw=self.draw,
             orientation=info.orientation,
             backdrop=backdrop,
             threads=min(_MOST_DRAWING_THREADS, cpu_threads()),
         )
         compositor.warnings += opaque
-        return compositor
+        return compositor, encoded
 
     def _count(self, item: Item) -> None:
         duration = float(1 / self.source.info.rate)

@@ -164,9 +164,9 @@ def _ways(stream: Stream, output: Format, cover: bytes) -> Iterator[Way]:
         if output.covers:
             yield Way(lambda container: Cover(container, stream, cover))
         return
-    yield Way(lambda container: Copier(container, stream))
-    if isinstance(stream, AudioStream):
-        encoder = sound_encoder(stream, output)
+    if not output.holds or getattr(stream, "name", None) in output.holds:
+        yield Way(lambda container: Copier(container, stream))
+    if isinstance(stream, AudioStream) and (encoder := sound_encoder(stream, output)):
         lossy = av.Codec(encoder, "w").lossy
         how = encoder if lossy else f"{encoder}, without loss"
         said = f"{name_of(stream)} cannot be copied into {output.name} and is encoded as {how}"

@@ -3,55 +3,53 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 import av
 from av.container import OutputContainer
 from av.video.stream import VideoStream
 
-from streamseg.drawing.yuv import LAYOUTS
+from streamseg.drawing.yuv import FULL, LAYOUTS
 from streamseg.errors import UsageError
+from streamseg.video.codecs import by_format, find_encoder, quality_options, time_unit
+from streamseg.video.formats import Format
 from streamseg.video.orientation import fitted_matrix
 from streamseg.video.source import SourceInfo
 
-PRESETS = (
-    "ultrafast",
-    "superfast",
-    "veryfast",
-    "faster",
-    "fast",
-    "medium",
-    "slow",
-    "slower",
-    "veryslow",
-    "placebo",
-)
-"""Of x264 and x265, which also take their numbers."""
+AUTO = "auto"
+_FOR_BROWSERS = "yuv420p"
+_WITHOUT_YUV = ("rgb24", "bgr24", "gbrp", "bgr0", "bgra", "rgba", "pal8")
+"""What encoders take that know no YUV, best first."""
+_FULL_RANGE = ("mjpeg", "ljpeg")
+"""Encoders that take limited range only as a breach of their standard."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderOptions:
     """How the output is encoded."""
 
-    codec: str = "libx264"
-    """Any video encoder of this FFmpeg: libx264, libx265, libsvtav1, h264_nvenc …"""
+    codec: str = AUTO
+    """Any video encoder of this FFmpeg (libx264, hevc, libsvtav1, h264_nvenc …); ``auto`` goes by
+    the kind of file and the picture."""
     crf: int | None = None
-    """Constant rate factor, 0..63, lower is better; None takes the default of this package."""
+    """Quality, 0..63, lower is better; None takes the default of this package."""
     preset: str | None = None
     """The encoder's speed preset; None takes veryfast where the encoder has such presets."""
     tune: str | None = None
     """The encoder's tuning, e.g. ``zerolatency`` for x264."""
+    pixel_format: str | None = None
+    """What is encoded, as FFmpeg calls it (yuv420p, yuv422p10le …); None: nearest to the source."""
+    compatible: bool = False
+    """Play everywhere: 8 bits, 4:2:0, H.264 in profile High where the file can hold that."""
     threads: int = 0
     """Encoder threads; 0 lets the encoder choose."""
 
     def __post_init__(self) -> None:
         if self.crf is not None and not 0 <= self.crf <= 63:
             raise UsageError(f"--crf must be 0..63, got {self.crf}")
-        # x264 writes a line of its own about a preset that it does not know.
-        known = self.codec not in ("libx264", "libx265") or self.preset in (None, *PRESETS)
-        if not known and self.preset not in {str(n) for n in range(len(PRESETS))}:
+        if self.compatible and self.pixel_format not in (None, _FOR_BROWSERS):
             raise UsageError(
-                f"--preset {self.preset}: {self.codec} knows none of that name; "
-                f"take one of {', '.join(PRESETS)}"
+                f"--compatible means {_FOR_BROWSERS}; leave out --pix-fmt {self.pixel_format}"
             )
 
     def for_live(self) -> EncoderOptions:
@@ -60,37 +58,73 @@ class EncoderOptions:
             return replace(self, tune="zerolatency")
         return self
 
-    def as_options(self) -> dict[str, str]:
-        """The options FFmpeg's encoder gets."""
-        options: dict[str, str] = {}
-        preset = self.preset
-        if self.codec in ("libx264", "libx265"):
-            preset = preset or "veryfast"
-            options["crf"] = str(20 if self.crf is None else self.crf)
-        elif self.crf is not None:
-            options["cq" if self.codec.endswith("_nvenc") else "crf"] = str(self.crf)
-        if preset is not None:
-            options["preset"] = preset
-        if self.codec == "libx265":
-            options["x265-params"] = "log-level=error"  # it reports every file on stderr
+    def chosen(self, output: Format, info: SourceInfo) -> EncoderOptions:
+        """With the encoder's own name, for a kind of file and a source.
+
+        Raises:
+            UsageError: no such encoder.
+        """
+        codec = self.codec
+        if codec == AUTO:
+            layout = LAYOUTS.get(info.pixel_format)
+            deep = layout is not None and layout.bits > 8 and not self.compatible
+            codec = output.deep_codec if deep else output.codec
+        return replace(self, codec=find_encoder(codec).name)
+
+    def as_options(self, size: tuple[int, int], info: SourceInfo, output: Format) -> dict[str, str]:
+        """The options FFmpeg's encoder gets; `chosen` must have named it.
+
+        Raises:
+            UsageError: it has no such quality or preset.
+        """
+        options = quality_options(self.codec, self.crf, self.preset, size=size, rate=info.rate)
         if self.tune is not None:
             options["tune"] = self.tune
+        if self.compatible and self.codec == "libx264":
+            options["profile"] = "high"
+        if output.orders_by_decoding and self.codec in ("libx264", "libx265", "mpeg4"):
+            options["bf"] = "0"
         return options
 
 
-def encoder_format(codec: str, wanted: str) -> str:
+def encoder_format(options: EncoderOptions, wanted: str) -> str:
     """The pixel format to encode in: the source's own if the encoder takes it, else yuv420p.
 
+    Args:
+        options: `EncoderOptions.chosen`.
+        wanted: the source's format.
+
     Raises:
-        UsageError: no such encoder, or one without a format that can be drawn on.
+        UsageError: no such encoder, or one that does not take what is asked for.
     """
-    formats = [f.name for f in _find_encoder(codec).video_formats or []]
+    codec = options.codec
+    formats = [f.name for f in find_encoder(codec).video_formats or []]
+    asked = _FOR_BROWSERS if options.compatible else options.pixel_format
+    if asked is not None:
+        if formats and asked not in formats:
+            raise UsageError(f"--pix-fmt {asked}: {codec} takes {', '.join(formats)}")
+        return asked
+    if codec in _FULL_RANGE:
+        wanted, formats = wanted.replace("yuv4", "yuvj4"), [f for f in formats if "yuvj" in f]
     if not formats or wanted in formats:
         return wanted
-    for candidate in ("yuv420p", "nv12", *formats):
-        if candidate in formats and candidate in LAYOUTS and not LAYOUTS[candidate].grey:
+    for candidate in ("yuv420p", "nv12", "yuvj420p", *LAYOUTS, *_WITHOUT_YUV, *formats):
+        if candidate in formats and not candidate.startswith(("gray", "mono", "ya")):
             return candidate
-    raise UsageError(f"{codec} takes no colour pictures in YUV; try libx264, libx265 or libsvtav1")
+    raise UsageError(f"{codec} takes no colour pictures; 'streamseg codecs' lists what does")
+
+
+def drawn_format(encoded: str, wanted: str) -> str:
+    """The pixel format to draw in: the encoder's, where frames of it can be drawn on.
+
+    Args:
+        encoded: of the encoder.
+        wanted: of the source.
+    """
+    for candidate in (encoded, wanted):
+        if candidate in LAYOUTS and not LAYOUTS[candidate].grey:
+            return candidate
+    return "yuv420p"
 
 
 def transparent_format(codec: str, muxer: str, wanted: str) -> str | None:
@@ -104,7 +138,7 @@ def transparent_format(codec: str, muxer: str, wanted: str) -> str | None:
     Raises:
         UsageError: no such encoder.
     """
-    encoder = _find_encoder(codec)
+    encoder = find_encoder(codec)
     if encoder.canonical_name in ("vp8", "vp9") and muxer not in ("matroska", "webm"):
         return None
     names = [f.name for f in encoder.video_formats or []]
@@ -119,35 +153,29 @@ def transparent_format(codec: str, muxer: str, wanted: str) -> str | None:
     return min(known, key=distance, default=None)
 
 
-def _find_encoder(codec: str) -> av.Codec:
-    try:
-        found = av.Codec(codec, "w")
-    except (av.error.FFmpegError, ValueError) as error:
-        raise UsageError(
-            f"unknown video encoder {codec!r}; try libx264, libx265, libsvtav1 or h264_nvenc"
-        ) from error
-    if found.type != "video":
-        raise UsageError(f"{codec!r} is no video encoder; try libx264, libx265 or libsvtav1")
-    return found
-
-
 def add_video(
     container: OutputContainer,
     info: SourceInfo,
     size: tuple[int, int],
     pixel_format: str,
     options: EncoderOptions,
+    output: Format,
 ) -> VideoStream:
     """A stream for the source's rate, time base, colour tags and display matrix.
 
     Raises:
         UsageError: an unknown encoder, or one that this kind of file cannot hold.
     """
-    _find_encoder(options.codec)
-    try:
-        stream = container.add_stream(
-            options.codec, rate=info.rate.limit_denominator(100_000), options=options.as_options()
+    codec = find_encoder(options.codec)
+    if output.holds and codec.canonical_name not in output.holds:
+        raise UsageError(
+            f"{options.codec} cannot be found again in a {output.name} file; choose another "
+            "--codec or output name"
         )
+    unit, rate = _clock(options.codec, info, output)
+    told = options.as_options(size, info, output) | by_format(options.codec, pixel_format)
+    try:
+        stream = container.add_stream(options.codec, rate=rate, options=told)
     except (av.error.FFmpegError, ValueError) as error:
         raise UsageError(
             f"{options.codec} cannot be stored in a {container.format.name} file "
@@ -156,16 +184,29 @@ def add_video(
     assert isinstance(stream, VideoStream)
     stream.width, stream.height = size
     stream.pix_fmt = pixel_format
-    stream.time_base = info.time_base
+    stream.time_base = unit
     context = stream.codec_context
-    context.time_base = info.time_base
+    context.time_base = unit
     context.thread_count = options.threads
     context.sample_aspect_ratio = info.sample_aspect_ratio
-    context.color_range = info.color_range
+    context.color_range = FULL if pixel_format.startswith("yuvj") else info.color_range
     context.colorspace = info.colorspace
     context.color_primaries = info.color_primaries
     context.color_trc = info.color_trc
+    if codec.canonical_name == "hevc" and output.starts_at_zero:
+        context.codec_tag = "hvc1"  # QuickTime, Safari and iOS play no other
     if info.display_matrix is not None:
         stored = info.width, info.height
         stream.set_display_matrix(fitted_matrix(info.display_matrix, stored, size))
     return stream
+
+
+def _clock(codec: str, info: SourceInfo, output: Format) -> tuple[Fraction, Fraction]:
+    """The unit of an encoder's times, seconds, and its rate."""
+    rate = info.rate.limit_denominator(100_000)
+    if output.unit is not None:
+        return output.unit, rate
+    grid = max(rate, (info.grid_rate or rate).limit_denominator(100_000))
+    unit = time_unit(codec, 1 / grid if output.counts_frames else info.time_base, grid)
+    counts = output.counts_frames or codec in ("mpeg1video", "mpeg2video")
+    return unit, 1 / unit if counts else rate

@@ -61,7 +61,7 @@ class Luggage:
             flagged = any(s.disposition & Disposition.default for s in self._tracks.streams)
             return {"default_mode": "passthrough" if flagged else "infer"}
         if needs_free_tags(file_tags(self._tracks), self._output.muxer):
-            return {"movflags": "use_metadata_tags"}
+            return {"movflags": "+use_metadata_tags"}
         return {}
 
     @property

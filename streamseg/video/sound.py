@@ -20,7 +20,7 @@ _USUAL_LAYOUTS = ("mono", "stereo", "2.1", "4.0", "5.0", "5.1", "6.1", "7.1")
 """What so many channels are, where a file does not say."""
 
 
-def sound_encoder(stream: AudioStream, output: Format) -> str:
+def sound_encoder(stream: AudioStream, output: Format) -> str | None:
     """The encoder for a sound that cannot be copied: without loss if the source is."""
     lossless = stream.codec_context.codec.lossless or stream.codec_context.name.startswith("pcm_")
     return output.lossless_sound if lossless else output.lossy_sound

@@ -61,6 +61,8 @@ class SourceInfo:
     """Average frames per second, exact; an estimate for live sources."""
     time_base: Fraction
     """Unit of the frames' `pts`, seconds."""
+    grid_rate: Fraction | None = None
+    """The rate of a grid that the times of most frames lie on; None: `rate`."""
     sample_aspect_ratio: Fraction
     """Width of a pixel over its height."""
     duration_seconds_from_header: float | None = None
@@ -128,6 +130,11 @@ def plausible_rate(stream: VideoStream, frame: VideoFrame) -> Fraction:
     return guess if guess and guess <= _IMPLAUSIBLE_RATE else _NO_RATE
 
 
+def _grid_rate(stream: VideoStream) -> Fraction | None:
+    guess = stream.guessed_rate
+    return guess if guess and guess <= _IMPLAUSIBLE_RATE else None
+
+
 def describe(
     name: str,
     frame: VideoFrame,
@@ -148,6 +155,7 @@ def describe(
         height=frame.height,
         pixel_format=frame.format.name,
         rate=plausible_rate(stream, frame),
+        grid_rate=_grid_rate(stream),
         time_base=time_base,
         sample_aspect_ratio=stream.sample_aspect_ratio or Fraction(1),
         duration_seconds_from_header=duration_seconds,

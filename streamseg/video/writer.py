@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import errno
-import sys
 from collections.abc import Iterable, Mapping
 from math import lcm
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -16,16 +14,16 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from streamseg.errors import UsageError
+from streamseg.video.adapting import Adapter
 from streamseg.video.durations import Durations
 from streamseg.video.encoder import EncoderOptions, add_video
-from streamseg.video.formats import MATROSKA, Format, format_of
+from streamseg.video.formats import Format, format_of
 from streamseg.video.luggage import Luggage
 from streamseg.video.output import OutputPath, cannot_write
 from streamseg.video.shift import Shift
 from streamseg.video.source import AnyPacket, SourceInfo
+from streamseg.video.starting import start
 
-_NVIDIA_DEVICE = Path("/dev/nvidiactl")
-"""Made by the driver, on Linux."""
 _TOO_FEW_TO_REORDER = 2
 """Frames of which none can refer to a later one that is not also shown later."""
 
@@ -68,7 +66,7 @@ class VideoWriter:
         self._format = format_of(output.muxer)
         self._shift = Shift(info, self._format)
         self._durations = Durations()
-        self._open(info, size, pixel_format, options)
+        self._open(info, size, pixel_format, options.chosen(self._format, info))
 
     def _open(
         self,
@@ -95,7 +93,9 @@ class VideoWriter:
             raise cannot_write(self.output, error) from error
 
         def add_picture() -> VideoStream:
-            self._video = add_video(self._container, info, size, pixel_format, options)
+            self._video = add_video(
+                self._container, info, size, pixel_format, options, self._format
+            )
             return self._video
 
         try:
@@ -104,7 +104,8 @@ class VideoWriter:
                 add_picture()
             else:
                 luggage.pack(self._container, add_picture)
-            self._start_encoder()
+            start(self._video.codec_context, self.output.final)
+            self._adapter = Adapter(self._video.codec_context)
             refused = self._start_container()
         except BaseException:
             self.abort()
@@ -120,29 +121,6 @@ class VideoWriter:
             ) from refused
         # Each stream was tried alone; together they are refused.
         self._open(info, size, pixel_format, options, bare=True)
-
-    def _start_encoder(self) -> None:
-        context = self._video.codec_context
-        try:
-            context.open(strict=False)
-        except av.error.FFmpegError as error:
-            if min(context.width, context.height) < 2:
-                raise UsageError(
-                    f"{self.output.final}: a picture of {context.width}x{context.height} pixels is "
-                    "too small for a video; give a larger one"
-                ) from error
-            if context.name.endswith("_nvenc") and _no_nvidia_driver():
-                raise UsageError(
-                    f"{self.output.final}: {context.name} needs an NVIDIA GPU and its driver, and "
-                    "neither is seen here ('streamseg doctor' tells); use --codec libx264"
-                ) from error
-            given = ", ".join(f"{name} {value}" for name, value in context.options.items())
-            raise UsageError(
-                f"{self.output.final}: {context.name} refused to start "
-                f"({error.strerror or error}) with {given + ', ' if given else ''}"
-                f"{context.pix_fmt}, {context.width}x{context.height}, times in units of "
-                f"{context.time_base} s; check --codec, --preset and --crf"
-            ) from error
 
     def _start_container(self) -> av.error.FFmpegError | None:
         """Write the header; the error if the muxer refuses the streams."""
@@ -165,7 +143,7 @@ class VideoWriter:
             # The encoder decides on key frames; a decoded picture type would force the source's.
             frame.pict_type = 0
             self._shift.move_frame(frame)
-            self._mux(self._encode(frame))
+            self._mux(self._encode(self._adapter.adapted(frame)))
         except (av.error.FFmpegError, OSError) as error:
             raise cannot_write(self.output, error) from error
         self.frames += 1
@@ -214,6 +192,7 @@ class VideoWriter:
 
     def _tell_losses(self) -> None:
         self.notes += [self._shift.note] if self._shift.note else []
+        self.warnings += [f"{self.output.final}: {said}" for said in self._adapter.warnings]
         if self._luggage is not None:
             self.warnings += self._luggage.warnings
             self.warnings += self._luggage.losses(self.output.partial, self.output.final)
@@ -240,10 +219,6 @@ class VideoWriter:
             self.abort()
 
 
-def _no_nvidia_driver() -> bool:
-    return sys.platform == "linux" and not _NVIDIA_DEVICE.exists()
-
-
 def with_decoding_times(packets: list[AnyPacket]) -> list[AnyPacket]:
     """Packets of a stream too short to be reordered, decoded when they are shown.
 
@@ -258,10 +233,14 @@ def with_decoding_times(packets: list[AnyPacket]) -> list[AnyPacket]:
 def _container_options(output: Format, info: SourceInfo, luggage: Luggage | None) -> dict[str, str]:
     """The muxer's options."""
     options = luggage.options if luggage else {}
-    if output is MATROSKA:
+    if output.muxer in ("matroska", "webm"):
         # AAC begins before 0, and sound cut from a longer film up to a second before: Matroska
         # would move all streams until nothing does.
         return {**options, "avoid_negative_ts": "disabled"}
+    if output.muxer not in ("mp4", "mov"):
+        return options
+    # The index goes in front, so that a browser plays what it has not loaded whole.
+    options = {**options, "movflags": "+faststart" + options.get("movflags", "")}
     # MP4 keeps the start of a stream in units of the movie: milliseconds by default, and sound
     # and picture that do not start at 0 would shift.
     unit = 1

@@ -214,14 +214,8 @@ def test_a_read_only_disk_is_told_before_any_work(
 
 
 def test_frames_are_encoded_in_their_own_format_where_possible() -> None:
-    assert encoder_format("libx264", "yuv422p10le") == "yuv422p10le"
-    assert encoder_format("libsvtav1", "yuv444p") == "yuv420p"
-
-
-def test_quality_options_are_the_encoders_own() -> None:
-    assert EncoderOptions().as_options() == {"crf": "20", "preset": "veryfast"}
-    assert EncoderOptions(codec="h264_nvenc", crf=30).as_options() == {"cq": "30"}
-    assert EncoderOptions(codec="ffv1").as_options() == {}
+    assert encoder_format(EncoderOptions(codec="libx264"), "yuv422p10le") == "yuv422p10le"
+    assert encoder_format(EncoderOptions(codec="libsvtav1"), "yuv444p") == "yuv420p"
 
 
 @pytest.fixture
