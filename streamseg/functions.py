@@ -58,7 +58,7 @@ def segment_video(
 
     Args:
         src: video file.
-        dst: ``.mp4``, ``.mov`` or ``.mkv`` to write.
+        dst: ``.mp4``, ``.mkv``, ``.webm`` … to write.
         model: name of a built-in model or path of a model file.
         backend: see `streamseg.runtime.open.open_engine`, with `precision` and `build`.
         precision: of the engine; None takes the best one that is there.
@@ -141,7 +141,7 @@ def segment_live(
 
     Args:
         source: camera number or device, or an address: rtsp, http, tcp, udp, srt.
-        dst: recording (``.mp4``, ``.mov``, ``.mkv``) with wall-clock timestamps; None records
+        dst: recording (``.mp4``, ``.mkv`` …) with wall-clock timestamps; None records
             nothing and only measures.
         realtime: `source` is a file, played at its own speed.
         duration_seconds: end after this long; None goes on to the end of the stream.

@@ -125,7 +125,7 @@ class Segmenter(ClosedAtExit):
 
         Args:
             src: video file.
-            dst: ``.mp4``, ``.mov`` or ``.mkv`` to write; None draws nothing.
+            dst: ``.mp4``, ``.mkv``, ``.webm`` … to write; None draws nothing.
             size: what the network sees: ``"512x288"``, a short side, or None to choose from the
                 clip's aspect ratio; rounded to what the model takes (multiples of 32).
             draw: how labels are drawn.
@@ -282,7 +282,7 @@ class Segmenter(ClosedAtExit):
 
         Args:
             source: camera number or device, or an address: rtsp, http, tcp, udp, srt.
-            record: recording (``.mp4``, ``.mov``, ``.mkv``) with wall-clock timestamps; None
+            record: recording (``.mp4``, ``.mkv`` …) with wall-clock timestamps; None
                 records nothing and only measures.
             realtime: `source` is a file, played at its own speed.
             duration_seconds: end after this long; None goes on to the end of the stream.

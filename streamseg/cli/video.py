@@ -56,7 +56,7 @@ def video(
     quiet: bool,
     **values: Any,
 ) -> None:
-    """Segment the video file IN into the video file OUT (.mp4, .mov or .mkv).
+    """Segment the video file IN into the video file OUT (.mp4 .mov .mkv .webm .avi .ts .gif).
 
     OUT may be left out where something else is asked for, as --labels or --measure.
 

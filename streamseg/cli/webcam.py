@@ -29,7 +29,7 @@ from streamseg.cli.video import finish
     help="Camera number or device, rtsp://, http://, tcp://, udp://, srt://, or a file.",
 )
 @click.option("--realtime", is_flag=True, help="SOURCE is a file: play it at its own speed.")
-@click.option("--out", "record", metavar="FILE", help="Record to this .mp4, .mov or .mkv.")
+@click.option("--out", "record", metavar="FILE", help="Record to this .mp4, .mkv …")
 @click.option("--duration", "duration_seconds", type=Number(min=0, min_open=True), help="Seconds.")
 @engine_options("mbv2-voc")
 @drawing_options

@@ -56,7 +56,7 @@ class Dial:
     """All that it knows; empty: not known here."""
     also: Mapping[str, str] = field(default_factory=dict)
     capped: bool = False
-    """Its bit rate is a ceiling that must be given too."""
+    """It keeps below a bit rate that must be given too: a bit a pixel is out of its way."""
 
 
 _NUMBERS = tuple(str(n) for n in range(-1, 14))
@@ -149,12 +149,12 @@ def quality_options(
         UsageError: it has no such quality or preset.
     """
     dial = _dial_of(codec)
-    bits = str(round(size[0] * size[1] * float(min(rate, _FASTEST)) * _BITS_PER_PIXEL))
+    pixels = size[0] * size[1] * float(min(rate, _FASTEST))
     options = {} if preset is None else {"preset": preset}
     if dial is None:
         if crf is not None:
             raise UsageError(f"--crf {crf}: {_why_no_crf(codec)}")
-        kind = av.Codec(codec, "w")
+        kind, bits = av.Codec(codec, "w"), str(round(pixels * _BITS_PER_PIXEL))
         return options if kind.intra_only or not kind.lossy else {**options, "b": bits}
     if crf is not None and crf > dial.most:
         raise UsageError(f"--crf {crf}: {codec} takes 0..{dial.most}")
@@ -162,7 +162,7 @@ def quality_options(
     if preset is None and dial.preset is not None:
         options["preset"] = dial.preset
     options |= dial.also
-    options |= {"b": bits} if dial.capped else {}
+    options |= {"b": str(round(pixels))} if dial.capped else {}
     quality = dial.default if crf is None else crf
     if quality is None:
         return options

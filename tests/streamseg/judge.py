@@ -47,7 +47,8 @@ def streams(path: Path, kind: str | None = None) -> list[Probe]:
 
 def shown_pictures(path: Path, count: int = 1) -> NDArray[np.uint8]:
     """The first frames in RGB ``[N, H, W, 3]``, turned and mirrored as a player does."""
-    as_pictures = ["-f", "image2pipe", "-c:v", "ppm", "-pix_fmt", "rgb24", "-"]
+    each = ["-fps_mode", "passthrough"]  # no frame twice, where sound begins before the picture
+    as_pictures = [*each, "-f", "image2pipe", "-c:v", "ppm", "-pix_fmt", "rgb24", "-"]
     ppm = ffmpeg("-i", path, "-frames:v", str(count), *as_pictures)
     pictures = []
     while ppm:

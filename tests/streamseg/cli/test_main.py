@@ -77,7 +77,7 @@ BAD = [
     (1, "video empty.mp4 out.mp4", "empty.mp4: the file is empty"),
     (1, "video sound.m4a out.mp4", "sound.m4a: has no video stream (only audio (aac))"),
     (2, "video in.mp4 gone/out.mp4", "the folder gone does not exist"),
-    (2, "video in.mp4 out.gif", "out.gif: unknown kind of output"),
+    (2, "video in.mp4 out.wmv", "out.wmv: unknown kind of output"),
     (2, "video in.mp4 there.mp4", "there.mp4: already exists; use --overwrite"),
     (2, "video in.mp4 in.mp4 --overwrite", "input and output are the same file"),
     (2, "video in.mp4 out.mp4 --codec nope", "unknown video encoder 'nope'"),
