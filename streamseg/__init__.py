@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from streamseg.labelmaps.options import CleanOptions
     from streamseg.labelmaps.outputs import LabelOutputs
     from streamseg.labels import Labels
+    from streamseg.live.options import CameraOptions
     from streamseg.measures.options import MeasureOptions
     from streamseg.models.palette import Palette
     from streamseg.recolor import recolor_video
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from streamseg.video.part import Part
 
 __all__ = [
+    "CameraOptions",
     "CleanOptions",
     "DrawOptions",
     "EncoderOptions",
@@ -79,6 +81,7 @@ __all__ = [
 # Name -> module. Loaded on first use (PEP 562): `streamseg --help` must not wait for PyAV, OpenCV
 # and ONNX Runtime.
 _HOMES = {
+    "CameraOptions": "live.options",
     "CleanOptions": "labelmaps.options",
     "DrawOptions": "drawing.options",
     "EncoderOptions": "video.encoder",

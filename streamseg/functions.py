@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from streamseg.drawing.options import DrawOptions, Mode
 from streamseg.errors import UsageError
+from streamseg.live.options import CameraOptions
 from streamseg.models.colours import DEFAULT_PALETTE
 from streamseg.run.job import OnProgress, Size
 from streamseg.run.stats import Stats
@@ -130,21 +131,23 @@ def segment_live(
     crf: int | None = None,
     preset: str | None = None,
     threads: int | None = None,
+    camera: CameraOptions | None = None,
     overwrite: bool = False,
     on_progress: OnProgress = None,
     watcher: Watcher | None = None,
 ) -> Stats:
     """Segment a camera, a network stream, or (with `realtime`) a file played like one.
 
-    Ends with the stream, after `duration_seconds`, or at a KeyboardInterrupt; a recording is
-    finished in each case.
+    A sender that is gone is connected to again, for ever unless `camera` says otherwise. Ends after
+    `duration_seconds`, or at a KeyboardInterrupt; a recording is finished in each case.
 
     Args:
-        source: camera number or device, or an address: rtsp, http, tcp, udp, srt.
+        source: as in `Segmenter.live`.
         dst: recording (``.mp4``, ``.mkv`` …) with wall-clock timestamps; None records
             nothing and only measures.
         realtime: `source` is a file, played at its own speed.
-        duration_seconds: end after this long; None goes on to the end of the stream.
+        duration_seconds: end after this long; None goes on.
+        camera: what is asked of the camera, and how long it is waited for.
         model: as in `streamseg.segment_video`, with all that follow.
 
     Raises:
@@ -168,6 +171,7 @@ def segment_live(
                 mode=mode, alpha=alpha, classes=classes, palette=palette, legend=legend
             ),
             encoder=EncoderOptions(codec=codec, crf=crf, preset=preset),
+            camera=camera,
             overwrite=overwrite,
             on_progress=on_progress,
         )

@@ -30,6 +30,7 @@ from streamseg.labelmaps.outputs import LabelOutputs, open_sinks
 from streamseg.labelmaps.specks import without_specks
 from streamseg.labels import Labels
 from streamseg.live.address import is_served_once
+from streamseg.live.options import CameraOptions
 from streamseg.live.source import open_live
 from streamseg.measures.options import MeasureOptions
 from streamseg.models.modelfile import ModelHeader, find_model, read_header
@@ -270,22 +271,25 @@ class Segmenter(ClosedAtExit):
         draw: DrawOptions | None = None,
         clean: CleanOptions | None = None,
         encoder: EncoderOptions | None = None,
+        camera: CameraOptions | None = None,
         overwrite: bool = False,
         stop: threading.Event | None = None,
         on_progress: OnProgress = None,
     ) -> Stats:
         """Segment a camera, a network stream, or (with `realtime`) a file played like one.
 
-        Freshest frame first, every dropped frame counted. Ends with the stream, after
-        `duration_seconds`, at a KeyboardInterrupt or when `stop` is set; a recording is finished in
-        each case.
+        Freshest frame first, every dropped frame counted. A sender that is gone is connected to
+        again. Ends when it is given up, after `duration_seconds`, at a KeyboardInterrupt or when
+        `stop` is set; a recording is finished in each case.
 
         Args:
-            source: camera number or device, or an address: rtsp, http, tcp, udp, srt.
+            source: camera number or device, an address (rtsp, rtmp, http, tcp, udp), ``env:NAME``
+                for one in an environment variable, an ``.sdp`` file, a named pipe, or ``-``.
             record: recording (``.mp4``, ``.mkv`` …) with wall-clock timestamps; None
                 records nothing and only measures.
             realtime: `source` is a file, played at its own speed.
             duration_seconds: end after this long; None goes on to the end of the stream.
+            camera: what is asked of the camera, and how long it is waited for.
             size: as in `video`, with all that follow.
 
         Raises:
@@ -304,7 +308,12 @@ class Segmenter(ClosedAtExit):
 
             def open_source() -> Source:
                 return stack.enter_context(
-                    open_live(address, realtime=realtime, duration_seconds=duration_seconds)
+                    open_live(
+                        address,
+                        realtime=realtime,
+                        duration_seconds=duration_seconds,
+                        options=camera,
+                    )
                 )
 
             net_size, kept = None, None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -20,17 +21,90 @@ from streamseg.cli.options import (
 )
 from streamseg.cli.video import finish
 
+if TYPE_CHECKING:
+    from streamseg.live.options import CameraOptions
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _list_cameras(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if not value:
+        return
+    from streamseg.live.address import find_cameras
+
+    cameras = find_cameras()
+    for number, name in enumerate(cameras):
+        click.echo(f"{number}: {name}")
+    if not cameras:
+        click.echo(
+            "no camera was found; --source takes addresses too, and 'streamseg sample street.mp4' "
+            "gives a clip for --source street.mp4 --realtime"
+        )
+    ctx.exit()
+
+
+def camera_options(command: F) -> F:
+    """Add what is asked of a camera, and how long it is waited for."""
+    for option in reversed(
+        (
+            click.option("--camera-size", metavar="WxH", help="Picture size asked of a device."),
+            click.option("--fps", type=Number(min=0, min_open=True), help="Frames a second of it."),
+            click.option(
+                "--pixel-format", metavar="NAME", help="mjpeg, yuyv422, nv12 … of a device."
+            ),
+            click.option(
+                "--timeout",
+                type=Number(min=0, min_open=True),
+                default=10.0,
+                show_default=True,
+                help="Seconds of silence after which a connection is made anew.",
+            ),
+            click.option(
+                "--give-up-after",
+                type=Number(min=0),
+                help="Seconds without a picture after which the run ends, with exit code 3 "
+                "[default: never]; 0 connects only once.",
+            ),
+            click.option(
+                "--list",
+                is_flag=True,
+                expose_value=False,
+                is_eager=True,
+                callback=_list_cameras,
+                help="List the cameras of this machine and exit.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def take_camera(values: dict[str, Any]) -> CameraOptions:
+    """Take the values of `camera_options` out of a command's."""
+    from streamseg.live.options import CameraOptions
+
+    return CameraOptions(
+        size=values.pop("camera_size"),
+        fps=values.pop("fps"),
+        pixel_format=values.pop("pixel_format"),
+        timeout_seconds=values.pop("timeout"),
+        give_up_after_seconds=values.pop("give_up_after"),
+    )
+
 
 @click.command()
 @click.option(
     "--source",
     default="0",
     show_default=True,
-    help="Camera number or device, rtsp://, http://, tcp://, udp://, srt://, or a file.",
+    help="Camera number or device; rtsp://, rtmp://, http://, tcp://, udp://; env:NAME for an "
+    "address in an environment variable; an .sdp file, a named pipe, - for standard input; or, "
+    "with --realtime, a video file.",
 )
 @click.option("--realtime", is_flag=True, help="SOURCE is a file: play it at its own speed.")
 @click.option("--out", "record", metavar="FILE", help="Record to this .mp4, .mkv …")
 @click.option("--duration", "duration_seconds", type=Number(min=0, min_open=True), help="Seconds.")
+@camera_options
 @engine_options("mbv2-voc")
 @drawing_options
 @cleaning_options
@@ -41,18 +115,27 @@ def webcam(
 ) -> None:
     """Segment a camera or a network stream, freshest frame first.
 
-    Ends with the stream, after --duration, or at Ctrl-C; a recording is finished in each case.
+    A sender that is gone is connected to again, and the recording goes on. Ends after --duration
+    or --give-up-after, or at Ctrl-C; a recording is finished in each case.
     """
     from streamseg.cli.bars import RunBar
     from streamseg.cli.output import check_json_target
 
     check_json_target(json_target, source, record)
+    camera = take_camera(values)
     draw, clean, encoder = take_drawing(values), take_cleaning(values), take_encoder(values)
     with (
         RunBar(live=True, quiet=quiet or json_target == "-") as bar,
         open_segmenter(values, bar.watcher) as segmenter,
     ):
         stats = segmenter.live(
-            source, record, draw=draw, clean=clean, encoder=encoder, on_progress=bar, **values
+            source,
+            record,
+            draw=draw,
+            clean=clean,
+            encoder=encoder,
+            camera=camera,
+            on_progress=bar,
+            **values,
         )
     finish(stats, json_target, quiet)

@@ -1,25 +1,31 @@
-"""What a live source is called: camera numbers, devices and network addresses, found and opened."""
+"""What a live source is called: cameras, devices, pipes and network addresses."""
 
 from __future__ import annotations
 
 import glob
+import os
 import re
+import stat
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import av
-from av.container import InputContainer
 
-from streamseg.errors import SourceError, UsageError
+from streamseg.errors import UsageError
+from streamseg.live.options import CameraOptions
+from streamseg.live.secrets import redacted
 
-OPEN_TIMEOUT_SECONDS = 10.0
-READ_TIMEOUT_SECONDS = 10.0
-
-_NETWORK = re.compile(r"^(rtsps?|https?|tcp|udp|rtp|srt|rtmps?)://", re.IGNORECASE)
+_NETWORK = re.compile(r"^(rtsps?|https?|tcp|tls|udp|rtp|srt|rtmp[a-z]*)://", re.IGNORECASE)
 _SERVED_ONCE = re.compile(r"^(tcp|srt|https?)://", re.IGNORECASE)
-_LOW_DELAY = {"fflags": "nobuffer", "analyzeduration": "1000000", "probesize": "1000000"}
-"""A live stream is described by its first second; FFmpeg's default waits for five."""
+_LISTENING = re.compile(r"[?&]listen(=1)?(?=&|$)")
+_ENVIRONMENT = "env:"
+_PIPE = "-"
+_DESCRIBED_SOON = {"analyzeduration": "1000000", "probesize": "1000000", "fpsprobesize": "0"}
+"""A live stream is described by its first second, FFmpeg's default waits for five; and it need not
+be watched for twenty frames to estimate a rate, which takes a slow camera minutes."""
+_UDP = {"overrun_nonfatal": "1", "fifo_size": "100000", "buffer_size": str(4 << 20)}
+"""A socket's buffer that ran over costs frames, not the stream."""
 _CAMERA_FORMATS = {"linux": "v4l2", "darwin": "avfoundation", "win32": "dshow"}
 
 
@@ -28,12 +34,21 @@ class Address:
     """How to open a live source."""
 
     name: str
-    """As the user wrote it."""
-    url: str
-    format: str | None
+    """As the user wrote it, without secrets."""
+    url: str = field(repr=False)
+    format: str | None = None
     """FFmpeg's input format; None lets it find out."""
-    options: dict[str, str]
-    is_camera: bool
+    options: dict[str, str] = field(default_factory=dict)
+    is_camera: bool = False
+    comes_back: bool = True
+    """Whether it makes sense to open it again when it has ended."""
+    timeout_seconds: float = 10.0
+    """Silence after which a connection is given up."""
+
+    @property
+    def waits_for_sender(self) -> bool:
+        """Whether a sender connects to us."""
+        return self.options.get("listen") == "1" or _LISTENING.search(self.url) is not None
 
 
 def camera_format() -> str:
@@ -54,90 +69,115 @@ def find_cameras() -> list[str]:
     return [d.name for d in devices if "video" in d.media_types or not d.media_types]
 
 
-def resolve(source: str) -> Address:
-    """Turn ``0``, ``/dev/video0``, a device name or an address into what FFmpeg opens.
+def from_environment(source: str) -> str:
+    """What ``env:NAME`` stands for; anything else is itself.
+
+    Raises:
+        UsageError: there is no such variable.
+    """
+    if not source.startswith(_ENVIRONMENT):
+        return source
+    variable = source.removeprefix(_ENVIRONMENT)
+    value = os.environ.get(variable, "")
+    if not value:
+        raise UsageError(f"{source}: no environment variable {variable} holds an address; set it")
+    return value
+
+
+def resolve(source: str, options: CameraOptions | None = None) -> Address:
+    """Turn ``0``, ``/dev/video0``, a device name, an address, ``-`` … into what FFmpeg opens.
 
     Raises:
         UsageError: none of these.
     """
+    options = options or CameraOptions()
+    source = from_environment(source)
+    timeout = options.timeout_seconds
     if _NETWORK.match(source):
-        options = dict(_LOW_DELAY)
-        if source.lower().startswith("rtsp"):
-            options["rtsp_transport"] = "tcp"  # UDP loses packets silently through firewalls
-        return Address(source, source, None, options, is_camera=False)
-    kind = camera_format()
+        return _network(source, timeout)
+    if source == _PIPE:
+        return Address("standard input", "pipe:0", None, dict(_DESCRIBED_SOON), comes_back=False)
+    path = Path(source)
+    if path.suffix.lower() == ".sdp" and path.is_file():
+        allowed = {"protocol_whitelist": "file,udp,rtp,crypto,data", **_DESCRIBED_SOON}
+        return Address(source, f"file:{source}", "sdp", allowed, timeout_seconds=timeout)
+    if _is_fifo(path):
+        return Address(
+            source, f"file:{source}", None, dict(_DESCRIBED_SOON), timeout_seconds=timeout
+        )
+    return _camera(source, options)
+
+
+def _network(source: str, timeout_seconds: float) -> Address:
+    options = dict(_DESCRIBED_SOON)
+    scheme = source.partition(":")[0].lower()
+    silence = str(round(timeout_seconds * 1e6))
+    url = source
+    if scheme in ("rtsp", "rtsps"):
+        options["rtsp_transport"] = "tcp"  # UDP loses packets silently through firewalls
+        options["timeout"] = silence
+    elif scheme == "udp":
+        options |= {**_UDP, "timeout": silence}
+    elif scheme.startswith("rtmp") and _LISTENING.search(source):
+        # FFmpeg would take it for a part of the stream's name.
+        url, options["listen"] = _LISTENING.sub("", source), "1"
+    elif not _LISTENING.search(source):
+        options["rw_timeout"] = silence
+    return Address(redacted(source), url, None, options, timeout_seconds=timeout_seconds)
+
+
+def _camera(source: str, options: CameraOptions) -> Address:
+    kind, asked = camera_format(), options.as_device_options()
+
+    def device(url: str, kind: str = kind) -> Address:
+        return Address(
+            source, url, kind, asked, is_camera=True, timeout_seconds=options.timeout_seconds
+        )
+
     if source.isdigit():
         if kind == "v4l2":
-            return Address(source, f"/dev/video{source}", kind, {}, is_camera=True)
+            return device(f"/dev/video{source}")
         if kind == "avfoundation":
-            options = {"framerate": "30", "pixel_format": "nv12"}
-            return Address(source, f"{source}:none", kind, options, is_camera=True)
+            asked = {"framerate": "30", "pixel_format": "nv12", **asked}
+            return device(f"{source}:none")
         cameras = find_cameras()
         if int(source) >= len(cameras):
-            raise UsageError(f"camera {source}: not found; {_found(cameras)}")
-        return Address(source, f"video={cameras[int(source)]}", kind, {}, is_camera=True)
+            raise UsageError(f"camera {source}: not found; {found(cameras)}")
+        return device(f"video={cameras[int(source)]}")
     if source.startswith("/dev/"):
-        return Address(source, source, "v4l2", {}, is_camera=True)
+        return device(source, "v4l2")
     if kind == "dshow" and source in find_cameras():
-        return Address(source, f"video={source}", kind, {}, is_camera=True)
+        return device(f"video={source}")
     if Path(source).is_file():
         raise UsageError(f"{source}: is a file; add --realtime to play it as a camera")
     raise UsageError(
-        f"{source}: neither a camera nor an address; give a number, a device such as /dev/video0, "
-        f"or rtsp://, http://, tcp://, udp://, srt://; {_found(find_cameras())}"
+        f"{redacted(source)}: neither a camera nor an address; give a number, a device such as "
+        f"/dev/video0, rtsp://, rtmp://, http://, tcp://, udp://, an .sdp file, a named pipe, or - "
+        f"for standard input; {found(find_cameras())}"
     )
+
+
+def _is_fifo(path: Path) -> bool:
+    try:
+        return stat.S_ISFIFO(path.stat().st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def is_served_once(source: str) -> bool:
     """Whether the sender may be gone once its listener hangs up, as ``ffmpeg … ?listen=1`` is.
 
-    These protocols make a sender wait while nobody reads.
+    These make a sender wait while nobody reads, or cannot be opened twice.
     """
-    return _SERVED_ONCE.match(source) is not None
+    source = from_environment(source)
+    return (
+        _SERVED_ONCE.match(source) is not None
+        or source == _PIPE
+        or _is_fifo(Path(source))
+        or _LISTENING.search(source) is not None
+    )
 
 
-def open_address(address: Address) -> InputContainer:
-    """Open the device or stream.
-
-    Raises:
-        SourceError: not there, busy, not allowed, or no answer in time.
-    """
-    name = f"camera {address.name}" if address.is_camera else address.name
-    try:
-        return av.open(
-            address.url,
-            mode="r",
-            format=address.format,
-            options=address.options,
-            timeout=(OPEN_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS),
-            metadata_errors="replace",
-        )
-    except FileNotFoundError as error:
-        raise SourceError(
-            f"{name}: not found; {_found(find_cameras()) if address.is_camera else 'check it'}"
-        ) from error
-    except PermissionError as error:
-        raise SourceError(
-            f"{name}: may not be opened; on Linux add yourself to the group 'video', elsewhere "
-            "allow the terminal to use the camera"
-        ) from error
-    except av.error.ExitError as error:
-        raise SourceError(
-            f"{name}: no answer within {OPEN_TIMEOUT_SECONDS:.0f} s; check the address, and that "
-            "the sender is running"
-        ) from error
-    except (av.error.FFmpegError, OSError, ValueError) as error:
-        detail = getattr(error, "strerror", None) or error
-        if address.is_camera:
-            hint = "another program may be using it" if "busy" in str(error).lower() else "check it"
-            raise SourceError(
-                f"{name}: cannot be opened ({detail}): {hint}; {_found(find_cameras())}"
-            ) from error
-        raise SourceError(
-            f"{name}: cannot be reached ({detail}); check the address, and that the sender is "
-            "running"
-        ) from error
-
-
-def _found(cameras: list[str]) -> str:
+def found(cameras: list[str]) -> str:
+    """What to say of the cameras of this machine."""
     return f"found: {', '.join(cameras)}" if cameras else "no camera was found on this machine"

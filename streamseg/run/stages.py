@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from streamseg.drawing.classes import UNDRAWN
 from streamseg.drawing.composite import Compositor
 from streamseg.drawing.orientation import AS_STORED, Orientation
 from streamseg.labelmaps.options import CleanOptions
@@ -23,9 +24,15 @@ def infer_stage(engine: Engine, *, live: bool = False) -> Stage:
     """A stage that fills in `labels_HW`, in the batches and with the workers the engine likes."""
 
     def infer(items: list[Item]) -> list[Item]:
-        frames: NDArray[np.uint8] = np.stack([_small(item) for item in items])
-        for item, labels in zip(items, engine.infer(frames), strict=True):
-            item.labels_HW = labels
+        pictures = [item for item in items if item.signal]
+        for item in items:
+            if not item.signal:
+                item.labels_HW = np.full(_small(item).shape[:2], UNDRAWN, np.uint8)
+        if pictures:
+            frames: NDArray[np.uint8] = np.stack([_small(item) for item in pictures])
+            for item, labels in zip(pictures, engine.infer(frames), strict=True):
+                item.labels_HW = labels
+        for item in items:
             item.small_HWC = None
         return items
 

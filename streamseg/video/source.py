@@ -39,7 +39,9 @@ class Item:
     packets: list[AnyPacket] = field(default_factory=list)
     """Packets of other streams that came before this frame; to be muxed before it."""
     captured: float | None = None
-    """`time.perf_counter()` when a live frame arrived; None from a file."""
+    """`time.perf_counter()` when a live frame was captured, as far as known; None from a file."""
+    signal: bool = True
+    """False for a picture that is shown because a camera sends none: there is nothing in it."""
     small_HWC: NDArray[np.uint8] | None = None
     """RGB at the network's size."""
     labels_HW: NDArray[np.uint8] | None = None

@@ -18,15 +18,17 @@ from av.video.frame import VideoFrame
 
 from streamseg import Stats, segment_live
 from streamseg.errors import SourceError, UsageError
-from streamseg.live import address
 from streamseg.live.address import find_cameras, resolve
-from streamseg.live.source import TIME_BASE, ArrivalClock, LiveSource, RealtimeFile
+from streamseg.live.options import CameraOptions
+from streamseg.live.source import RealtimeFile
+from streamseg.live.stamps import TIME_BASE, Stamps
 from streamseg.run.job import Job
 from streamseg.run.stats import RunClock
 from streamseg.video.encoder import EncoderOptions
 from streamseg.video.output import OutputPath
 from tests.streamseg.clips import Clip, read_times
 from tests.streamseg.fakes import FakeEngine, FakeSource
+from tests.streamseg.live.senders import free_port
 
 pytestmark = pytest.mark.usefixtures("no_thread_left")
 
@@ -39,16 +41,8 @@ def stream(tmp_path: Path) -> Path:
     return STREAM.write(tmp_path / "stream.ts")
 
 
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(address, "READ_TIMEOUT_SECONDS", 1.0)
-
-
-def free_port(kind: socket.SocketKind) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+ONCE = CameraOptions(timeout_seconds=1.0, give_up_after_seconds=0)
+"""Ends with the first connection, or after a second of silence."""
 
 
 def check_recording(stats: Stats, path: Path) -> None:
@@ -76,7 +70,7 @@ def sender(stream: Path, url: str) -> Iterator[None]:
 def segment_when_it_listens(address: str, dst: Path, model: Path) -> Stats:
     for _ in range(200):
         try:
-            return segment_live(address, dst, model=model)
+            return segment_live(address, dst, model=model, camera=ONCE)
         except SourceError as error:
             if "cannot be reached" not in str(error):
                 raise
@@ -112,24 +106,23 @@ def test_a_sender_that_serves_once_is_not_left_to_ask_for_the_size(
     # As where an engine was built, or TensorRT is installed.
     monkeypatch.setattr("streamseg.segmenter.size_matters", lambda _: True)
     with server(stream.read_bytes(), then="close") as address:
-        stats = segment_live(address, tmp_path / "rec.mkv", model=toy_model)
+        stats = segment_live(address, tmp_path / "rec.mkv", model=toy_model, camera=ONCE)
     check_recording(stats, tmp_path / "rec.mkv")
 
 
 def test_frames_of_a_burst_are_told_apart_in_milliseconds() -> None:
-    clock = ArrivalClock()
-    items = [clock.stamp(VideoFrame(16, 16, "yuv420p")) for _ in range(50)]
+    stamps = Stamps()
+    items = [stamps.stamp(VideoFrame(16, 16, "yuv420p"), 7.0) for _ in range(50)]
     times = [item.frame.pts * TIME_BASE for item in items if item.frame.pts is not None]
     assert times[0] == 0
     assert len({round(1000 * t) for t in times}) == 50
 
 
 @needs_ffmpeg
-@pytest.mark.usefixtures("impatient")
 def test_a_stream_over_udp_is_recorded(stream: Path, toy_model: Path, tmp_path: Path) -> None:
     address = f"udp://127.0.0.1:{free_port(socket.SOCK_DGRAM)}"
     with sender(stream, f"{address}?pkt_size=1316"):
-        stats = segment_live(address, tmp_path / "rec.mp4", model=toy_model)
+        stats = segment_live(address, tmp_path / "rec.mp4", model=toy_model, camera=ONCE)
     check_recording(stats, tmp_path / "rec.mp4")
     (warning,) = stats.warnings
     assert "no frame arrived for 1 s; the recording is kept" in warning
@@ -155,7 +148,6 @@ def server(data: bytes, *, then: str) -> Iterator[str]:
         thread.join(10)
 
 
-@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize(
     ("then", "reason"), [("close", "the stream ended"), ("silence", "no frame arrived for 1 s")]
 )
@@ -164,21 +156,19 @@ def test_a_sender_that_dies_leaves_a_finished_recording(
 ) -> None:
     data = stream.read_bytes()
     with server(data[: len(data) * 2 // 3], then=then) as address:
-        stats = segment_live(address, tmp_path / "rec.mp4", model=toy_model)
+        stats = segment_live(address, tmp_path / "rec.mp4", model=toy_model, camera=ONCE)
     check_recording(stats, tmp_path / "rec.mp4")
     assert any(reason in warning for warning in stats.warnings)
     assert not stats.interrupted
 
 
-@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("then", ["close", "silence"])
 def test_a_sender_of_no_video_is_refused_in_one_sentence(
-    toy_model: Path, tmp_path: Path, then: str, monkeypatch: pytest.MonkeyPatch
+    toy_model: Path, tmp_path: Path, then: str
 ) -> None:
-    monkeypatch.setattr(address, "OPEN_TIMEOUT_SECONDS", 2.0)
     junk = b"this is no video" * 5000
     with server(junk, then=then) as url, pytest.raises(SourceError) as caught:
-        segment_live(url, tmp_path / "rec.mp4", model=toy_model)
+        segment_live(url, tmp_path / "rec.mp4", model=toy_model, camera=ONCE)
     assert str(caught.value).startswith(f"{url}: ")
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
@@ -187,7 +177,7 @@ def test_a_sender_of_no_video_is_refused_in_one_sentence(
 def test_an_address_where_nobody_listens_says_so(toy_model: Path, tmp_path: Path) -> None:
     address = f"tcp://127.0.0.1:{free_port(socket.SOCK_STREAM)}"
     with pytest.raises(SourceError, match=r"cannot be reached .*check .*sender is running"):
-        segment_live(address, tmp_path / "rec.mp4", model=toy_model)
+        segment_live(address, tmp_path / "rec.mp4", model=toy_model, camera=ONCE)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -203,7 +193,7 @@ def test_a_live_source_that_is_a_file_needs_realtime(clip: Path) -> None:
     with pytest.raises(UsageError, match="is a file; add --realtime"):
         resolve(str(clip))
     with pytest.raises(UsageError, match="neither a camera nor an address"):
-        LiveSource("the kitchen")
+        resolve("the kitchen")
 
 
 class Naps:
