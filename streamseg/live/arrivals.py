@@ -8,46 +8,10 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
 
-from av.packet import Packet
-from av.video.stream import VideoStream
-
-if TYPE_CHECKING:
-    from streamseg.live.connection import Connection
-
-VideoPacket: TypeAlias = "Packet[VideoStream]"
+from streamseg.live.connection import Arrival
 
 _MOST_BYTES = 128 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """A frame as it was received, or the end of a connection."""
-
-    connection: Connection | None
-    """What it came through; None if none could be made."""
-    packet: VideoPacket | None
-    """None says that the connection has ended."""
-    at: float = 0.0
-    """When it began to arrive, by `time.perf_counter`."""
-    missing: int = 0
-    """Frames that never came before this one, going by the stream's own times."""
-    ended: str = ""
-    """Why there will be no more; empty for a frame."""
-    final: bool = False
-    """Whether no other connection will be tried."""
-
-    @property
-    def is_key(self) -> bool:
-        """Whether a decoder can begin here."""
-        return self.packet is None or self.packet.is_keyframe
-
-    @property
-    def size(self) -> int:
-        """Bytes."""
-        return 0 if self.packet is None else self.packet.size
 
 
 class Arrivals:

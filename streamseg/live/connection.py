@@ -8,15 +8,19 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TypeAlias
 
 import av
+from av.packet import Packet
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
 from streamseg.live.address import Address
-from streamseg.live.arrivals import Arrival, VideoPacket
 from streamseg.live.opening import open_address
 from streamseg.live.streamclock import Pacer, StreamClock
 from streamseg.video.tracks import pick_video
+
+VideoPacket: TypeAlias = "Packet[VideoStream]"
 
 _PARSED = {"h264", "hevc", "mpeg4", "mpeg2video", "mpeg1video"}
 """Codecs whose frames end, in a bare stream, where the next begins."""
@@ -30,6 +34,34 @@ _FEWEST_STEPS = 8
 _REGULAR = 0.25
 """How far a step may be from the median, as a share of it, to be called regular."""
 _LONGEST_GAP_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A frame as it was received, or the end of a connection."""
+
+    connection: Connection | None
+    """What it came through; None if none could be made."""
+    packet: VideoPacket | None
+    """None says that the connection has ended."""
+    at: float = 0.0
+    """When it began to arrive, by `time.perf_counter`."""
+    missing: int = 0
+    """Frames that never came before this one, going by the stream's own times."""
+    ended: str = ""
+    """Why there will be no more; empty for a frame."""
+    final: bool = False
+    """Whether no other connection will be tried."""
+
+    @property
+    def is_key(self) -> bool:
+        """Whether a decoder can begin here."""
+        return self.packet is None or self.packet.is_keyframe
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return 0 if self.packet is None else self.packet.size
 
 
 class Connection:

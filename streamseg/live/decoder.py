@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import av
 from av.video.frame import VideoFrame
 
-from streamseg.live.arrivals import Arrival, Arrivals, VideoPacket
-from streamseg.live.connection import Connection, Origin, own_seconds
+from streamseg.live.arrivals import Arrivals
+from streamseg.live.connection import Arrival, Connection, Origin, VideoPacket, own_seconds
 from streamseg.live.skipping import Haste, is_disposable
 
 

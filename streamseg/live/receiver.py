@@ -14,8 +14,8 @@ import av
 
 from streamseg.errors import StreamsegError
 from streamseg.live.address import Address
-from streamseg.live.arrivals import Arrival, Arrivals
-from streamseg.live.connection import Connection
+from streamseg.live.arrivals import Arrivals
+from streamseg.live.connection import Arrival, Connection
 from streamseg.live.secrets import without_secrets
 
 _BACKOFF = ((1.0, 5), (5.0, 5), (10.0, 10))

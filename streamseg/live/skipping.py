@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streamseg.live.arrivals import VideoPacket
+from streamseg.live.connection import VideoPacket
 
 LAG_LIMIT_SECONDS = 0.5
 """Beyond that, frames are skipped before they are decoded."""

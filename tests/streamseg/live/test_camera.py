@@ -52,7 +52,7 @@ def test_a_frame_is_as_old_as_the_camera_says(rate: float) -> None:
     shown = [float(item.frame.pts * item.frame.time_base) for item in items]  # type: ignore[operator]
     drawn = [stamp.seconds for stamp in stamps(items)]
     drift = (shown[-1] - shown[ODD_ONES]) - (drawn[-1] - drawn[ODD_ONES])
-    assert abs(drift) < 0.05
+    assert abs(drift) < 0.1
     assert source.counts.waiting == 0
     assert source.counts.delivered == len(items) == round(rate) + 5
 
