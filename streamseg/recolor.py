@@ -18,7 +18,7 @@ from streamseg.run.stats import RunClock, Stats
 from streamseg.runtime.cpu import coder_threads, cpu_threads
 from streamseg.runtime.engine import EngineSpec
 from streamseg.video.encoder import EncoderOptions
-from streamseg.video.output import OutputPath
+from streamseg.video.output import output_place
 from streamseg.video.part import Part, open_part
 
 
@@ -57,9 +57,8 @@ def recolor_video(
         SourceError: one of the files cannot be read, or the labels are another video's.
         OutputError: `dst` cannot be written.
     """
-    clock = RunClock()
-    output = OutputPath.check(Path(dst), overwrite=overwrite, source=Path(src))
-    encoder = encoder or EncoderOptions()
+    clock, encoder = RunClock(), encoder or EncoderOptions()
+    output = output_place(dst, encoder.container, overwrite=overwrite, source=Path(src))
     encoder = replace(encoder, threads=encoder.threads or threads or coder_threads())
     video = open_part(src, part, threads=threads or cpu_threads())
     with ExitStack() as stack:

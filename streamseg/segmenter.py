@@ -47,7 +47,8 @@ from streamseg.runtime.engine import BackendName, PrecisionName
 from streamseg.runtime.options import EngineOptions
 from streamseg.runtime.pool import EnginePool
 from streamseg.video.encoder import EncoderOptions
-from streamseg.video.output import OutputPath
+from streamseg.video.opening import InputOptions
+from streamseg.video.output import output_place
 from streamseg.video.part import Part, open_part
 from streamseg.video.picture import read_picture
 from streamseg.video.source import Source
@@ -113,6 +114,7 @@ class Segmenter(ClosedAtExit):
         labels: LabelOutputs | None = None,
         measure: MeasureOptions | None = None,
         part: Part | None = None,
+        read: InputOptions | None = None,
         encoder: EncoderOptions | None = None,
         overwrite: bool = False,
         stop: threading.Event | None = None,
@@ -125,8 +127,9 @@ class Segmenter(ClosedAtExit):
         throws it away.
 
         Args:
-            src: video file.
-            dst: ``.mp4``, ``.mkv``, ``.webm`` … to write; None draws nothing.
+            src: video file; ``-`` for standard input, an http address, or pictures as a folder or
+                a pattern (``shots/*.png``, ``%04d.jpg``).
+            dst: ``.mp4``, ``.mkv``, ``.webm`` … to write, or ``-``; None draws nothing.
             size: what the network sees: ``"512x288"``, a short side, or None to choose from the
                 clip's aspect ratio; rounded to what the model takes (multiples of 32).
             draw: how labels are drawn.
@@ -134,6 +137,7 @@ class Segmenter(ClosedAtExit):
             labels: where labels go beside the drawing.
             measure: what is measured of them, and where that goes.
             part: which frames are read; None reads all.
+            read: how they are read.
             encoder: how the output is encoded.
             overwrite: replace an existing `dst` (when the new file is complete).
             stop: set it, from any thread, to end the run early.
@@ -151,13 +155,19 @@ class Segmenter(ClosedAtExit):
         labels, encoder = labels or LabelOutputs(), self._threaded(encoder)
         output = None
         if dst is not None:
-            output = OutputPath.check(Path(dst), overwrite=overwrite, source=Path(src))
+            output = output_place(dst, encoder.container, overwrite=overwrite, source=Path(src))
         openers = labels.openers(overwrite=overwrite, source=Path(src))
         names = self.header.classes.names
         plan = (measure or MeasureOptions()).plan(names, overwrite=overwrite, source=Path(src))
+        if plan.clips is not None and not Path(src if dst is None else dst).suffix:
+            raise UsageError(
+                f"{src if dst is None else dst}: --event-clips cuts clips out of a file; name OUT"
+            )
         told = Notices(self._watcher)
         with self._running.run(), ExitStack() as stack:
-            source = stack.enter_context(self._open(src, all_streams=output is not None, part=part))
+            source = stack.enter_context(
+                self._open(src, all_streams=output is not None, part=part, read=read)
+            )
             net_size = network_size(source.info, self.header.sizes, size)
             chosen = self._pool.get(net_size, watcher=told.watcher)
             header = chosen.engine.spec.model
@@ -302,7 +312,8 @@ class Segmenter(ClosedAtExit):
         output = None
         if record is not None:
             behind = Path(address) if realtime else None
-            output = OutputPath.check(Path(record), overwrite=overwrite, source=behind)
+            container = (encoder or EncoderOptions()).container
+            output = output_place(record, container, overwrite=overwrite, source=behind)
         told = Notices(self._watcher)
         with self._running.run(), ExitStack() as stack:
 
@@ -346,11 +357,15 @@ class Segmenter(ClosedAtExit):
         return told.add_to(replace(stats, interrupted=False), chosen)
 
     def _open(
-        self, src: str | Path, *, all_streams: bool = True, part: Part | None = None
+        self,
+        src: str | Path,
+        *,
+        all_streams: bool = True,
+        part: Part | None = None,
+        read: InputOptions | None = None,
     ) -> Source:
-        return open_part(
-            src, part, threads=self.options.threads or cpu_threads(), all_streams=all_streams
-        )
+        threads = self.options.threads or cpu_threads()
+        return open_part(src, part, threads=threads, all_streams=all_streams, options=read)
 
     def _threaded(self, encoder: EncoderOptions | None) -> EncoderOptions:
         encoder = encoder or EncoderOptions()

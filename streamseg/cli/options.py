@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from streamseg.runtime.building.request import Watcher
     from streamseg.segmenter import Segmenter
     from streamseg.video.encoder import EncoderOptions
+    from streamseg.video.opening import InputOptions
     from streamseg.video.part import Part
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -285,6 +287,35 @@ def part_options(command: F) -> F:
     return command
 
 
+class Rate(click.ParamType[Fraction]):
+    """Frames a second, as ``25``, ``29.97`` or ``30000/1001``."""
+
+    name = "rate"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """An exact rate, or a sentence."""
+        try:
+            return Fraction(str(value))
+        except (ValueError, ZeroDivisionError):
+            self.fail(f"{value!r} is no rate; give 25, 29.97 or 30000/1001.", param, ctx)
+
+
+def input_options(command: F) -> F:
+    """Options of how a video is read."""
+    for option in reversed(
+        (
+            click.option("--fps", type=Rate(), help="Rate of pictures (a folder or a pattern)."),
+            click.option(
+                "--hwaccel",
+                metavar="auto|NAME",
+                help="Decode on a GPU (cuda, qsv, vaapi, videotoolbox …), if that works here.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
 def encoder_options(command: F) -> F:
     """Options of the video that is written."""
     for option in reversed(
@@ -305,6 +336,12 @@ def encoder_options(command: F) -> F:
                 "--pix-fmt",
                 metavar="FORMAT",
                 help="Pixel format to encode in, as yuv420p [default: nearest to the source].",
+            ),
+            click.option(
+                "--format",
+                "container",
+                metavar="NAME",
+                help="Kind of file where OUT is -: matroska (default), mp4, mpegts, nut, webm …",
             ),
             click.option(
                 "--compatible",
@@ -407,6 +444,13 @@ def take_part(values: dict[str, Any]) -> Part:
     )
 
 
+def take_input(values: dict[str, Any]) -> InputOptions:
+    """Take the values of `input_options` out of a command's."""
+    from streamseg.video.opening import InputOptions
+
+    return InputOptions(fps=values.pop("fps"), hwaccel=values.pop("hwaccel"))
+
+
 def take_encoder(values: dict[str, Any]) -> EncoderOptions:
     """Take the values of `encoder_options` out of a command's."""
     from streamseg.video.encoder import EncoderOptions
@@ -417,4 +461,5 @@ def take_encoder(values: dict[str, Any]) -> EncoderOptions:
         preset=values.pop("preset"),
         pixel_format=values.pop("pix_fmt"),
         compatible=values.pop("compatible"),
+        container=values.pop("container"),
     )

@@ -14,6 +14,7 @@ from streamseg.cli.options import (
     drawing_options,
     encoder_options,
     engine_options,
+    input_options,
     label_output_options,
     measure_options,
     open_segmenter,
@@ -22,6 +23,7 @@ from streamseg.cli.options import (
     take_cleaning,
     take_drawing,
     take_encoder,
+    take_input,
     take_label_outputs,
     take_measures,
     take_part,
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 @drawing_options
 @cleaning_options
 @part_options
+@input_options
 @label_output_options
 @measure_options
 @click.option("--batch", type=click.IntRange(min=1), help="Frames per engine call.")
@@ -57,6 +60,9 @@ def video(
     **values: Any,
 ) -> None:
     """Segment the video file IN into the video file OUT (.mp4 .mov .mkv .webm .avi .ts .gif).
+
+    IN may also be - (standard input), an http address, or pictures: a folder, or a pattern in
+    quotes, as 'shots/*.png' or %04d.jpg. OUT may be - (a pipe).
 
     OUT may be left out where something else is asked for, as --labels or --measure.
 
@@ -79,13 +85,22 @@ def video(
             f"video takes IN and OUT, got {len(paths)}; for several files give --out-dir DIR"
         )
     check_json_target(json_target, *paths)
+    if paths[1:] == ("-",) and json_target == "-":
+        raise UsageError("-: takes the video or the statistics, not both; give --json a file name")
     draw, clean, encoder = take_drawing(values), take_cleaning(values), take_encoder(values)
-    part = take_part(values)
+    part, read = take_part(values), take_input(values)
     with (
         RunBar(quiet=quiet or json_target == "-") as bar,
         open_segmenter(values, bar.watcher) as segmenter,
     ):
-        options = {**values, "draw": draw, "clean": clean, "encoder": encoder, "part": part}
+        options = {
+            **values,
+            "draw": draw,
+            "clean": clean,
+            "encoder": encoder,
+            "part": part,
+            "read": read,
+        }
         if out_dir is not None:
             from streamseg.cli.several import segment_all
 
@@ -117,5 +132,5 @@ def finish(stats: Stats, json_target: str | None, quiet: bool) -> None:
         say(f"stopped: {stats.output} holds the {stats.frames} frames done so far")
     if json_target is not None:
         write_json(stats.as_dict(), json_target)
-    if not quiet and json_target != "-":
+    if not quiet and json_target != "-" and stats.output != "-":
         print_stats(stats)

@@ -157,12 +157,12 @@ class LabelledSource(ClosedAtExit):
         self.warnings += self._video.warnings
         if not matched:
             raise SourceError(
-                f"{self._labels.path}: holds no labels for {self.info.name}: none of its times "
+                f"{self._labels.name}: holds no labels for {self.info.name}: none of its times "
                 "is a frame's; give the video that the labels were made of"
             )
         if missing:
             self.warnings.append(
-                f"{self._labels.path}: {missing} of {missing + matched} frames of "
+                f"{self._labels.name}: {missing} of {missing + matched} frames of "
                 f"{self.info.name} have no labels in it and were left out"
             )
 
@@ -171,7 +171,7 @@ class LabelledSource(ClosedAtExit):
         largest = int(labels.max())
         if largest >= len(self.header.classes):
             raise SourceError(
-                f"{self._labels.path}: holds class {largest}, and names "
+                f"{self._labels.name}: holds class {largest}, and names "
                 f"{len(self.header.classes)} classes; it was changed after it was written"
             )
         return np.ascontiguousarray(self.info.orientation.upright(labels))
@@ -191,13 +191,13 @@ def _header(labels: FileSource) -> ModelHeader:
     text = tags.get(HEADER_KEY)
     if text is None or labels.info.pixel_format != "gray":
         raise SourceError(
-            f"{labels.path}: is no label video: it names no classes; make one with "
+            f"{labels.name}: is no label video: it names no classes; make one with "
             "'streamseg video IN --labels FILE.mkv'"
         )
     try:
-        return ModelHeader.from_json(text, labels.path)
+        return ModelHeader.from_json(text, Path(labels.name))
     except ModelError as error:
-        raise SourceError(f"{labels.path}: its classes cannot be read ({error})") from error
+        raise SourceError(f"{labels.name}: its classes cannot be read ({error})") from error
 
 
 def read_label_video(path: str | Path) -> Iterator[tuple[float, NDArray[np.uint8]]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import av
 
 from streamseg.video.source import SourceInfo
@@ -16,10 +14,10 @@ class Damage:
     """What went wrong with a file.
 
     Args:
-        path: for messages.
+        name: for messages.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, name: str) -> None:
         self.packets = 0
         """Of the picture, read."""
         self.packets_hurt = 0
@@ -28,7 +26,7 @@ class Damage:
         """How far the file reaches."""
         self.trouble = ""
         """The latest error, in FFmpeg's words."""
-        self._path = path
+        self._name = name
 
     def found(self, info: SourceInfo, duration: int | None, frames: int) -> list[str]:
         """What there is to say, in sentences.
@@ -41,7 +39,7 @@ class Damage:
         said = []
         if self.packets_hurt:
             said.append(
-                f"{self._path}: {self.packets_hurt} damaged packets "
+                f"{self._name}: {self.packets_hurt} damaged packets "
                 f"({self.trouble or 'found by demuxer or decoder'}); "
                 "their frames may be missing or show decoding errors"
             )
@@ -49,7 +47,7 @@ class Damage:
         if lost:
             reason = f": {self.trouble}" if self.trouble and not self.packets_hurt else ""
             said.append(
-                f"{self._path}: the file ends early{reason}; its header promises {promised}, "
+                f"{self._name}: the file ends early{reason}; its header promises {promised}, "
                 f"{frames} frames could be read (about {lost} lost)"
             )
         return said

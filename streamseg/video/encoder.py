@@ -41,6 +41,8 @@ class EncoderOptions:
     """What is encoded, as FFmpeg calls it (yuv420p, yuv422p10le …); None: nearest to the source."""
     compatible: bool = False
     """Play everywhere: 8 bits, 4:2:0, H.264 in profile High where the file can hold that."""
+    container: str | None = None
+    """Kind of file on standard output: matroska, mp4, mpegts, nut …; None is Matroska."""
     threads: int = 0
     """Encoder threads; 0 lets the encoder choose."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from av.video.stream import VideoStream
 from streamseg.errors import SourceError
 from streamseg.video.damage import Damage
 from streamseg.video.fitting import Fitter
-from streamseg.video.opening import checked_path, open_file, why_no_frame
+from streamseg.video.opening import InputOptions, open_place, place_of, why_no_frame
 from streamseg.video.source import (
     AnyPacket,
     ContainerReader,
@@ -36,11 +37,12 @@ class FileSource(ContainerReader):
     it goes. Both are told in `warnings`.
 
     Args:
-        path: the file; one that is text is not taken for an address, a pattern or standard input.
+        path: the file; ``-`` for standard input, or an http address of a file.
         threads: decoder threads.
         all_streams: collect the packets of the other streams, sound first of all.
         skip_seconds: of the beginning, what need not be read where the file has an index; frames
             before it may come all the same.
+        options: how it is read.
 
     Raises:
         UsageError: no such file.
@@ -54,13 +56,17 @@ class FileSource(ContainerReader):
         threads: int = 0,
         all_streams: bool = True,
         skip_seconds: float = 0.0,
+        options: InputOptions | None = None,
     ) -> None:
         self._skip_seconds = skip_seconds
-        self.path = checked_path(path)
+        self._source = place_of(path)
+        self._hwaccel = (options or InputOptions()).hwaccel
+        self.name = self._source.name
+        """As the user wrote it."""
         self.leftover: list[AnyPacket] = []
         self.warnings: list[str] = []
         self._frames = 0
-        self._damage = Damage(self.path)
+        self._damage = Damage(self.name)
         self._timeline = Timeline()
         self._order = DisplayOrder()
         self._fitter: Fitter | None = None
@@ -69,9 +75,9 @@ class FileSource(ContainerReader):
         interruptible(self._start)
 
     def _start(self) -> None:
-        self._container = open_file(self.path)
+        self._container, self._decoded_how = open_place(self._source, self._hwaccel)
         try:
-            self._video = pick_video(self.path, self._container)
+            self._video = pick_video(self.name, self._container)
             self._video.thread_type = "AUTO"
             self._video.thread_count = self._threads
             self._stores_decoding_times = self._container.format.name == "avi"
@@ -83,11 +89,11 @@ class FileSource(ContainerReader):
             self._first = next(self._frames_iterator, None)
             if self._first is None:
                 detail = f" ({self._damage.trouble})" if self._damage.trouble else ""
-                why = why_no_frame(self.path)
-                raise SourceError(f"{self.path}: not one frame could be decoded{detail}; {why}")
+                why = why_no_frame(self._source)
+                raise SourceError(f"{self.name}: not one frame could be decoded{detail}; {why}")
             self.first_frame = self._first.frame
             self.info = describe(
-                str(self.path),
+                self.name,
                 self.first_frame,
                 self._video,
                 time_base=self._video.time_base or Fraction(1, 90_000),
@@ -114,7 +120,8 @@ class FileSource(ContainerReader):
         return (frame.pts or 0) * (frame.time_base or Fraction(0))
 
     def _skip(self) -> None:
-        indexed = bool({"mp4", "matroska"} & set(self._container.format.name.split(",")))
+        kinds = set(self._container.format.name.split(","))
+        indexed = self._source.can_skip and bool({"mp4", "matroska"} & kinds)
         if not self._skip_seconds or not indexed or self._video.start_time is None:
             return
         start = self._video.start_time * (self._video.time_base or Fraction(0))
@@ -155,10 +162,10 @@ class FileSource(ContainerReader):
             yield from self._frames_iterator
             self.warnings += self._damage.found(self.info, self._container.duration, self._frames)
             if self._fitter is not None:
-                self.warnings += [f"{self.path}: {said}" for said in self._fitter.warnings]
+                self.warnings += [f"{self.name}: {said}" for said in self._fitter.warnings]
             if self._timeline.joints:
                 self.warnings.append(
-                    f"{self.path}: its timestamps start over {self._timeline.joints} times (joined "
+                    f"{self.name}: its timestamps start over {self._timeline.joints} times (joined "
                     "files?); each part was put behind the one before it"
                 )
 
@@ -193,8 +200,11 @@ class FileSource(ContainerReader):
         return self._fitter.fitted(frame, aspect)
 
     def _tracks(self) -> Tracks:
-        tracks = tracks_of(self.path, self._container, self._video, self._covers)
+        tracks = tracks_of(self.name, self._container, self._video, self._covers)
         self.warnings += tracks.warnings
+        if self._decoded_how:
+            said = f"{self.name}: {self._decoded_how}"
+            tracks = replace(tracks, notes=(*tracks.notes, said))
         return tracks
 
     def _set_aside(self, packet: AnyPacket) -> None:

@@ -124,11 +124,11 @@ class Luggage:
         """The last packets, after the last of the source."""
         return [packet for carrier in self._carriers.values() for packet in carrier.flush()]
 
-    def losses(self, path: Path, name: Path) -> list[str]:
+    def losses(self, path: Path | None, name: Path) -> list[str]:
         """What the finished output lacks, in sentences.
 
         Args:
-            path: the output.
+            path: the output; None if it cannot be read again.
             name: what it will be called.
         """
         told = [
@@ -138,8 +138,9 @@ class Luggage:
             if (count := self._left_out_of(stream))
         ]
         lacks = [name_of(stream) for stream in self._left_out]
-        with av.open(f"file:{path}", metadata_errors="replace") as written:
-            lacks += self._lost_in(written)
+        if path is not None:
+            with av.open(f"file:{path}", metadata_errors="replace") as written:
+                lacks += self._lost_in(written)
         if lacks:
             told.append(
                 f"{name}: {self._output.name} cannot hold, and so left out: {'; '.join(lacks)}"

@@ -6,13 +6,16 @@ import contextlib
 import errno
 import os
 import stat
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from streamseg.errors import OutputError, UsageError
-from streamseg.video.formats import SUFFIXES
+from streamseg.video.formats import FORMATS, SUFFIXES
 from streamseg.video.partfile import drop, hold, let_go, part_file, sweep
+
+STDOUT = "-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +30,35 @@ class OutputPath:
     muxer: str = "mp4"
     overwrite: bool = False
     """Whether `publish` may replace a file of the final name."""
+    is_pipe: bool = False
+    """Standard output: nothing to claim, to rename or to read again."""
+
+    @property
+    def url(self) -> str:
+        """Where FFmpeg is to write."""
+        return "pipe:1" if self.is_pipe else f"file:{self.partial}"
+
+    @classmethod
+    def standard_output(cls, muxer: str | None = None) -> OutputPath:
+        """Standard output, as Matroska unless another kind is asked for.
+
+        Args:
+            muxer: name of the kind of file: mp4 (in fragments), mpegts, nut, webm …
+
+        Raises:
+            UsageError: one that cannot be, or standard output is a terminal.
+        """
+        known = [f.muxer for f in FORMATS]
+        if muxer not in (None, *known):
+            raise UsageError(f"--format {muxer}: unknown; give one of {', '.join(known)}")
+        if sys.stdout is not None and sys.stdout.isatty():
+            raise UsageError(
+                "-: standard output is a terminal; send it into a pipe, as with '| ffplay -'"
+            )
+        place = Path(STDOUT)
+        return cls(
+            final=place, target=place, partial=place, muxer=muxer or "matroska", is_pipe=True
+        )
 
     @classmethod
     def check(
@@ -85,6 +117,8 @@ class OutputPath:
         Raises:
             OutputError: the folder takes no new file.
         """
+        if self.is_pipe:
+            return
         try:
             hold(self.partial)
         except OSError as error:
@@ -98,6 +132,8 @@ class OutputPath:
                 finished file is kept beside it.
             OSError: it cannot be renamed.
         """
+        if self.is_pipe:
+            return
         if self.overwrite:
             with contextlib.suppress(OSError):  # none is there, or its file system has no modes
                 self.partial.chmod(stat.S_IMODE(self.target.stat().st_mode))
@@ -128,7 +164,23 @@ class OutputPath:
 
     def discard(self) -> None:
         """Remove the unfinished file, if there is one and the disk lets us."""
-        drop(self.partial)
+        if not self.is_pipe:
+            drop(self.partial)
+
+
+def output_place(
+    dst: str | Path, container: str | None, *, overwrite: bool, source: Path | None = None
+) -> OutputPath:
+    """Where a video goes: a file, or standard output for ``-``; see `OutputPath`.
+
+    Raises:
+        UsageError, OutputError: it cannot go there.
+    """
+    if str(dst) == STDOUT:
+        return OutputPath.standard_output(container)
+    if container is not None:
+        raise UsageError(f"{dst}: its name says what kind of file it is; --format is for -")
+    return OutputPath.check(Path(dst), overwrite=overwrite, source=source)
 
 
 def _target(path: Path) -> Path:
@@ -152,6 +204,8 @@ def _target(path: Path) -> Path:
 
 def cannot_write(output: OutputPath, error: BaseException) -> OutputError:
     """The error of a write that failed, in words."""
+    if output.is_pipe and isinstance(error, BrokenPipeError):
+        return OutputError("-: whoever read standard output has gone; nothing more was written")
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return OutputError(
             f"{output.final}: the disk is full ({error.strerror}); the unfinished file was "

@@ -13,6 +13,8 @@ from pathlib import Path
 from streamseg.closing import ClosedAtExit
 from streamseg.errors import SourceError, UsageError
 from streamseg.video.file import FileSource
+from streamseg.video.opening import InputOptions
+from streamseg.video.pictures import PictureSource, picture_files
 from streamseg.video.source import AnyPacket, Item, Source, SourceInfo, interruptible
 
 _HALF_A_MILLISECOND = Fraction(1, 2000)
@@ -67,7 +69,7 @@ class PartOf(ClosedAtExit):
         SourceError: it has no frame there.
     """
 
-    def __init__(self, video: FileSource, part: Part) -> None:
+    def __init__(self, video: Source, part: Part) -> None:
         self._video, self._part = video, part
         self._start = video.info.first_shown + _exact(part.start_seconds)
         self._end: Fraction | None = None
@@ -183,11 +185,31 @@ def _exact(seconds: float) -> Fraction:
 
 
 def open_part(
-    path: str | Path, part: Part | None, *, threads: int = 0, all_streams: bool = True
+    path: str | Path,
+    part: Part | None,
+    *,
+    threads: int = 0,
+    all_streams: bool = True,
+    options: InputOptions | None = None,
 ) -> Source:
-    """A video file, or a part of it; see `FileSource`."""
-    part = part or Part()
-    video = FileSource(
-        path, threads=threads, all_streams=all_streams, skip_seconds=part.start_seconds
-    )
+    """A video file, or pictures that make one, or a part of it; see `FileSource`.
+
+    Raises:
+        UsageError: no such file or pictures, or a rate for what has its own.
+        SourceError: not one frame can be read.
+    """
+    part, options = part or Part(), options or InputOptions()
+    video: Source
+    if (files := picture_files(path)) is not None:
+        video = PictureSource(str(path), files, fps=options.fps, threads=threads or 1)
+    elif options.fps is not None:
+        raise UsageError(f"{path}: has a rate of its own; --fps is for pictures")
+    else:
+        video = FileSource(
+            path,
+            threads=threads,
+            all_streams=all_streams,
+            skip_seconds=part.start_seconds,
+            options=options,
+        )
     return PartOf(video, part) if part else video

@@ -83,10 +83,10 @@ class VideoWriter:
         self.output.claim()
         try:
             self._container: OutputContainer = av.open(
-                f"file:{self.output.partial}",
+                self.output.url,
                 mode="w",
                 format=self.output.muxer,
-                options=_container_options(self._format, info, luggage),
+                options=_container_options(self.output, self._format, info, luggage),
             )
         except (av.error.FFmpegError, OSError) as error:
             self.output.discard()
@@ -183,7 +183,7 @@ class VideoWriter:
             self._container.close()
             self._tell_losses()
             # FFmpeg drops a write error that happens while the trailer is written: the size tells.
-            if self.output.partial.stat().st_size < self._muxed_bytes:
+            if not self.output.is_pipe and self.output.partial.stat().st_size < self._muxed_bytes:
                 raise OSError(errno.ENOSPC, "the file is shorter than what was written to it")
             self.output.publish()
         except (av.error.FFmpegError, OSError) as error:
@@ -195,7 +195,8 @@ class VideoWriter:
         self.warnings += [f"{self.output.final}: {said}" for said in self._adapter.warnings]
         if self._luggage is not None:
             self.warnings += self._luggage.warnings
-            self.warnings += self._luggage.losses(self.output.partial, self.output.final)
+            written = None if self.output.is_pipe else self.output.partial
+            self.warnings += self._luggage.losses(written, self.output.final)
             self.notes += self._luggage.notes
 
     def abort(self) -> None:
@@ -230,7 +231,9 @@ def with_decoding_times(packets: list[AnyPacket]) -> list[AnyPacket]:
     return packets
 
 
-def _container_options(output: Format, info: SourceInfo, luggage: Luggage | None) -> dict[str, str]:
+def _container_options(
+    place: OutputPath, output: Format, info: SourceInfo, luggage: Luggage | None
+) -> dict[str, str]:
     """The muxer's options."""
     options = luggage.options if luggage else {}
     if output.muxer in ("matroska", "webm"):
@@ -240,7 +243,8 @@ def _container_options(output: Format, info: SourceInfo, luggage: Luggage | None
     if output.muxer not in ("mp4", "mov"):
         return options
     # The index goes in front, so that a browser plays what it has not loaded whole.
-    options = {**options, "movflags": "+faststart" + options.get("movflags", "")}
+    order = "+frag_keyframe+delay_moov+default_base_moof" if place.is_pipe else "+faststart"
+    options = {**options, "movflags": order + options.get("movflags", "")}
     # MP4 keeps the start of a stream in units of the movie: milliseconds by default, and sound
     # and picture that do not start at 0 would shift.
     unit = 1
