@@ -30,12 +30,13 @@ from streamseg.labelmaps.outputs import LabelOutputs, open_sinks
 from streamseg.labelmaps.specks import without_specks
 from streamseg.labels import Labels
 from streamseg.live.address import is_served_once
+from streamseg.live.camera import Camera
 from streamseg.live.options import CameraOptions
-from streamseg.live.source import open_live
+from streamseg.live.source import RealtimeFile, open_live
 from streamseg.measures.options import MeasureOptions
 from streamseg.models.modelfile import ModelHeader, find_model, read_header
 from streamseg.run.clips import with_events
-from streamseg.run.job import Job, OnProgress, Size, network_size
+from streamseg.run.job import Job, OnProgress, RunProgress, Size, network_size
 from streamseg.run.netsize import choose_size, parse_size
 from streamseg.run.notices import Notices
 from streamseg.run.running import Running
@@ -317,15 +318,15 @@ class Segmenter(ClosedAtExit):
         told = Notices(self._watcher)
         with self._running.run(), ExitStack() as stack:
 
-            def open_source() -> Source:
-                return stack.enter_context(
-                    open_live(
-                        address,
-                        realtime=realtime,
-                        duration_seconds=duration_seconds,
-                        options=camera,
-                    )
+            def open_source() -> Camera | RealtimeFile:
+                opened = open_live(
+                    address,
+                    realtime=realtime,
+                    duration_seconds=duration_seconds,
+                    options=camera,
                 )
+                stack.callback(opened.close)
+                return opened
 
             net_size, kept = None, None
             if size_matters(self.options.backend):
@@ -349,12 +350,18 @@ class Segmenter(ClosedAtExit):
                 live=True,
                 stopped=self._stopped(stop),
             )
+
+            def tell(progress: RunProgress) -> None:
+                if on_progress is not None:
+                    on_progress(replace(progress, state=opened.state))
+
             if output is None:
-                stats = job.discard(on_progress)
+                stats = job.discard(tell)
             else:
-                stats = job.record(output, self._threaded(encoder), on_progress)
-        # Ctrl-C is how a camera is switched off, not an accident.
-        return told.add_to(replace(stats, interrupted=False), chosen)
+                stats = job.record(output, self._threaded(encoder), tell)
+            # Ctrl-C is how a camera is switched off, not an accident.
+            stats = replace(stats, interrupted=False, camera=opened.report())
+        return told.add_to(stats, chosen)
 
     def _open(
         self,

@@ -178,13 +178,20 @@ def file_line(progress: RunProgress) -> str:
 
 
 def live_line(progress: RunProgress) -> str:
-    """Frames, fps, latency and drops of a camera."""
+    """Frames, fps, latency and drops of a camera, of the last ten seconds and of all."""
+    text = f"{clock_text(progress.seconds)}  {progress.frames} frames"
+    if progress.state not in ("", "live"):
+        text = f"{text}  {progress.state.upper()}"
     fps = progress.frames / max(progress.seconds, 1e-9)
-    text = f"{clock_text(progress.seconds)}  {progress.frames} frames  {fps:.1f} fps"
-    if progress.latency_p50_ms is not None and progress.latency_p95_ms is not None:
-        text += (
-            f"  latency p50 {progress.latency_p50_ms:.0f} ms p95 {progress.latency_p95_ms:.0f} ms"
-        )
+    recent = progress.recent
+    if recent is not None:
+        text += f"  {recent.fps:.1f} fps ({fps:.1f} in all)"
+        if recent.latency_p50_ms is not None and recent.latency_p95_ms is not None:
+            text += (
+                f"  latency p50 {recent.latency_p50_ms:.0f} ms p95 {recent.latency_p95_ms:.0f} ms"
+            )
+    if progress.latency_p95_ms is not None:
+        text += f" ({progress.latency_p95_ms:.0f} in all)"
     return text + f"  dropped {progress.dropped}"
 
 

@@ -1,6 +1,7 @@
 """Command line: the group of commands, and errors as one sentence and an exit code. No logic.
 
-Exit codes: 0 done, 1 it failed, 2 the command line must be changed, 130 stopped by Ctrl-C.
+Exit codes: 0 done, 1 it failed, 2 the command line must be changed, 3 a camera was given up, 130
+stopped by Ctrl-C.
 Heavy modules are imported inside the commands: ``--help`` must be instant.
 """
 

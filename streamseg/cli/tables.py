@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from streamseg.cli.output import print_text
+from streamseg.run.camerastats import CameraStats
 from streamseg.run.stats import Stats
 
 
@@ -37,8 +38,27 @@ def summary_rows(stats: Stats) -> list[tuple[str, str]]:
         rows.append(
             ("latency", f"p50 {stats.latency_p50_ms:.0f} ms, p95 {stats.latency_p95_ms:.0f} ms")
         )
-        rows.append(("dropped", f"{stats.dropped} frames"))
+        before = ", ".join(f"{n} before {name}" for name, n in stats.dropped_before.items())
+        rows.append(("dropped", f"{stats.dropped} frames" + (f" ({before})" if before else "")))
+    if stats.camera is not None:
+        rows.append(("received", received(stats.camera)))
     return rows
+
+
+def received(camera: CameraStats) -> str:
+    """What came of a camera, and what became of it."""
+    counts = camera.counts
+    text = f"{counts.received} frames"
+    for number, name in (
+        (counts.skipped, "skipped"),
+        (counts.unreadable, "unreadable"),
+        (counts.damaged, "damaged"),
+        (counts.lost, "never came"),
+        (counts.no_signal, "of no signal made here"),
+        (camera.reconnects, "reconnections"),
+    ):
+        text += f", {number} {name}" if number else ""
+    return text
 
 
 def stage_rows(stats: Stats) -> list[tuple[str, str, str, str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -23,6 +24,9 @@ from streamseg.cli.video import finish
 
 if TYPE_CHECKING:
     from streamseg.live.options import CameraOptions
+
+SOURCE_LOST = 3
+"""Exit code: the camera was given up; the recording is whole."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -139,3 +143,5 @@ def webcam(
             **values,
         )
     finish(stats, json_target, quiet)
+    if stats.camera is not None and stats.camera.lost:
+        sys.exit(SOURCE_LOST)

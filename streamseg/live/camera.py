@@ -26,11 +26,12 @@ from streamseg.closing import ClosedAtExit
 from streamseg.errors import SourceError
 from streamseg.live.address import Address
 from streamseg.live.connection import Connection
-from streamseg.live.counts import FrameCounts
 from streamseg.live.decoder import Decoded, Decoder
 from streamseg.live.nosignal import no_signal
 from streamseg.live.receiver import Receiver
 from streamseg.live.stamps import TIME_BASE, Stamps
+from streamseg.run.camerastats import CameraStats, FrameCounts
+from streamseg.run.stats import Histogram, milliseconds
 from streamseg.video.fitting import Fitter
 from streamseg.video.source import AnyPacket, Item, SourceInfo, describe
 
@@ -95,6 +96,8 @@ class Camera(ClosedAtExit):
         self._skipped = self._unreadable = 0
         """By earlier decoders."""
         self._damaged = self._delivered = self._no_signal = 0
+        self._lag = Histogram()
+        self._comes_back = address.comes_back
         self._last: VideoFrame | None = None
         self._last_shown = self._began
         self._said: State = "connecting"
@@ -158,6 +161,17 @@ class Camera(ClosedAtExit):
             delivered=self._delivered,
             damaged=self._damaged,
             no_signal=self._no_signal,
+        )
+
+    def report(self) -> CameraStats:
+        """What there is to say of it so far."""
+        return CameraStats(
+            counts=self.counts,
+            reconnects=self.reconnects,
+            connected_seconds=self.connected_seconds,
+            lag_p50_ms=milliseconds(self._lag.percentile(0.5)),
+            lag_p95_ms=milliseconds(self._lag.percentile(0.95)),
+            lost=bool(self.ended) and self._comes_back,
         )
 
     @property
@@ -250,6 +264,7 @@ class Camera(ClosedAtExit):
         if due > now:
             self._closed.wait(due - now)
         self._last, self._last_shown = self._fitter.fitted(frame, aspect), time.perf_counter()
+        self._lag.add(max(0.0, self._last_shown - decoded.captured))
         self._delivered += 1
         self._damaged += decoded.is_hurt
         return self._stamps.stamp(self._last, decoded.captured)

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from streamseg.closing import ClosedAtExit
 from streamseg.live.address import resolve
-from streamseg.live.camera import Camera
+from streamseg.live.camera import Camera, State
 from streamseg.live.options import CameraOptions
 from streamseg.live.stamps import TIME_BASE, Stamps
+from streamseg.run.camerastats import CameraStats, FrameCounts
 from streamseg.video.file import FileSource
-from streamseg.video.source import AnyPacket, Item, Source, describe
+from streamseg.video.source import AnyPacket, Item, describe
 
 
 class RealtimeFile(ClosedAtExit):
@@ -40,6 +41,13 @@ class RealtimeFile(ClosedAtExit):
         first = self._file.first_frame
         self.info = describe(str(path), first, self._file.stream, time_base=TIME_BASE)
         self.leftover: list[AnyPacket] = []
+        self._delivered = 0
+        self.state: State = "live"
+        """Always; see `Camera`."""
+
+    def report(self) -> CameraStats:
+        """What there is to say of it so far: nothing is lost of a file."""
+        return CameraStats(counts=FrameCounts(received=self._delivered, delivered=self._delivered))
 
     @property
     def warnings(self) -> list[str]:
@@ -57,6 +65,7 @@ class RealtimeFile(ClosedAtExit):
                 self._sleep(wait)
             if self._duration is not None and stamps.running_seconds() >= self._duration:
                 return
+            self._delivered += 1
             yield stamps.stamp(item.frame, time.perf_counter())
 
     def close(self) -> None:
@@ -70,7 +79,7 @@ def open_live(
     realtime: bool = False,
     duration_seconds: float | None = None,
     options: CameraOptions | None = None,
-) -> Source:
+) -> Camera | RealtimeFile:
     """A live source, or with `realtime` a file that plays like one.
 
     Raises:

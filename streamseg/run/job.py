@@ -30,7 +30,7 @@ from streamseg.run.stages import (
     label_stages,
     sink_stages,
 )
-from streamseg.run.stats import RunClock, Stats
+from streamseg.run.stats import Recent, RunClock, Stats
 from streamseg.runtime.cpu import cpu_threads
 from streamseg.runtime.engine import Engine
 from streamseg.video.backdrop import open_backdrop
@@ -64,6 +64,10 @@ class RunProgress:
     dropped: int
     latency_p50_ms: float | None
     latency_p95_ms: float | None
+    recent: Recent | None = None
+    """Live only: the figures of the last ten seconds."""
+    state: str = ""
+    """Live only: of the camera."""
 
 
 OnProgress = Callable[[RunProgress], None] | None
@@ -285,6 +289,7 @@ class Job:
             dropped=pipeline.dropped,
             latency_p50_ms=self.clock.latency_ms(0.5),
             latency_p95_ms=self.clock.latency_ms(0.95),
+            recent=self.clock.recent() if self.live else None,
         )
 
     def _summary(
@@ -301,7 +306,7 @@ class Job:
         working = stages[1:] if self.live else stages
         spec = self.engine.spec
         # What an interrupted run did not read was not lost.
-        lost = () if interrupted else tuple(self.source.warnings)
+        lost = () if interrupted and not self.live else tuple(self.source.warnings)
         expected = self.source.info.frames_expected
         if expected is not None and not interrupted and not lost:
             expected = self.clock.frames  # an estimate from the duration, now known better
@@ -324,6 +329,7 @@ class Job:
             bottleneck=max(working, key=lambda stage: stage.utilisation).name,
             interrupted=interrupted,
             dropped=pipeline.dropped,
+            dropped_before=pipeline.dropped_before,
             latency_p50_ms=self.clock.latency_ms(0.5),
             latency_p95_ms=self.clock.latency_ms(0.95),
             warnings=(*lost, *warnings),

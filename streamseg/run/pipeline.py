@@ -92,8 +92,7 @@ class Pipeline:
         ]
         self._stopping = threading.Event()
         self._sink = False
-        self._dropped = 0
-        self._dropped_lock = threading.Lock()
+        self._dropped = [0] * len(self._channels)
         self._error: BaseException | None = None
         self._error_lock = threading.Lock()
         self._ended: list[threading.Event] = []
@@ -101,7 +100,13 @@ class Pipeline:
     @property
     def dropped(self) -> int:
         """Items the source brought that did not reach the last stage."""
-        return self._dropped
+        return sum(self._dropped)
+
+    @property
+    def dropped_before(self) -> dict[str, int]:
+        """These, by the stage that was too slow to take them."""
+        counts = zip(self._stages, self._dropped, strict=False)  # behind the last one is nothing
+        return {stage.name: count for stage, count in counts if count}
 
     def stop(self) -> None:
         """Take no more from the source; finish what is under way.
@@ -208,11 +213,8 @@ class Pipeline:
     def _put(self, channel: Channel[Slot], slot: Slot) -> None:
         oldest = channel.put(slot)
         if oldest is not None:
-            self._count_dropped(oldest.items)
-
-    def _count_dropped(self, items: int) -> None:
-        with self._dropped_lock:
-            self._dropped += items
+            # One thread puts into a channel: nobody else counts here.
+            self._dropped[self._channels.index(channel)] += oldest.items
 
     def _run_source(self) -> None:
         clock, out = self._clocks[0], self._channels[0]
@@ -228,7 +230,7 @@ class Pipeline:
                 try:
                     self._put(out, Slot.done([item]))
                 except Aborted:  # stopped while it waited for room: this item comes too late
-                    self._count_dropped(1)
+                    self._dropped[0] += 1
                     break
         except BaseException as error:  # whatever it was, it must reach the caller's thread
             self._fail(error)

@@ -8,9 +8,11 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import asdict, dataclass, field
 from typing import Any
+
+from streamseg.run.camerastats import CameraStats
 
 _BUCKETS_PER_DECADE = 200
 """Neighbouring buckets differ by 1.2 %, so a percentile is right within 0.6 %."""
@@ -66,8 +68,8 @@ class StageClock:
                 name=self.name,
                 items=self._items,
                 calls=self._calls.count,
-                p50_ms=_ms(self._calls.percentile(0.5)),
-                p95_ms=_ms(self._calls.percentile(0.95)),
+                p50_ms=milliseconds(self._calls.percentile(0.5)),
+                p95_ms=milliseconds(self._calls.percentile(0.95)),
                 utilisation=self._calls.total / max(wall_seconds * self.workers, 1e-9),
             )
 
@@ -125,6 +127,10 @@ class Stats:
     interrupted: bool = False
     dropped: int = 0
     """Frames a live source brought that were never segmented."""
+    dropped_before: dict[str, int] = field(default_factory=dict)
+    """These, by the stage that was too slow to take them."""
+    camera: CameraStats | None = None
+    """Live only: what its source says of itself."""
     latency_p50_ms: float | None = None
     """Live only: from capture to written."""
     latency_p95_ms: float | None = None
@@ -138,6 +144,18 @@ class Stats:
         return asdict(self)
 
 
+_RECENT_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """The figures of the last ten seconds."""
+
+    fps: float
+    latency_p50_ms: float | None
+    latency_p95_ms: float | None
+
+
 class RunClock:
     """Wall time, frames and latency of a run; shared between the threads of a pipeline."""
 
@@ -149,6 +167,8 @@ class RunClock:
         """From the first frame's presentation to the end of the last."""
         self._start_seconds: float | None = None
         self._latency = Histogram()
+        self._recent: deque[tuple[float, float]] = deque()
+        """When a live frame was written, and how old it was."""
         self._lock = threading.Lock()
 
     def elapsed(self) -> float:
@@ -180,12 +200,32 @@ class RunClock:
                 self.first_frame = now - self.start
             if captured is not None:
                 self._latency.add(now - captured)
+                self._recent.append((now, now - captured))
+                self._forget(now)
+
+    def _forget(self, now: float) -> None:
+        while self._recent and now - self._recent[0][0] > _RECENT_SECONDS:
+            self._recent.popleft()
+
+    def recent(self) -> Recent:
+        """What live frames did in the last ten seconds, or since the start."""
+        now = time.perf_counter()
+        with self._lock:
+            self._forget(now)
+            ages = sorted(age for _, age in self._recent)
+        span = max(min(_RECENT_SECONDS, now - self.start), 1e-9)
+
+        def percentile(share: float) -> float | None:
+            return 1000 * ages[math.ceil(share * len(ages)) - 1] if ages else None
+
+        return Recent(len(ages) / span, percentile(0.5), percentile(0.95))
 
     def latency_ms(self, share: float) -> float | None:
         """Percentile of capture-to-written latency, milliseconds; None without live frames."""
         with self._lock:
-            return _ms(self._latency.percentile(share))
+            return milliseconds(self._latency.percentile(share))
 
 
-def _ms(seconds: float) -> float | None:
+def milliseconds(seconds: float) -> float | None:
+    """Of a percentile; None where nothing was counted."""
     return None if math.isnan(seconds) else seconds * 1000

@@ -8,6 +8,7 @@ import pytest
 
 from streamseg.cli.bars import RunBar, clock_text, file_line, live_line
 from streamseg.run.job import RunProgress
+from streamseg.run.stats import Recent
 
 HALF = RunProgress(
     frames=50,
@@ -35,8 +36,15 @@ def test_nothing_is_divided_by_zero_at_the_start() -> None:
 
 
 def test_a_camera_s_line_has_latency_and_drops() -> None:
-    line = live_line(HALF)
-    assert line == "0:02  50 frames  25.0 fps  latency p50 42 ms p95 80 ms  dropped 3"
+    line = live_line(replace(HALF, recent=Recent(7.5, 30.2, 60.4), state="live"))
+    assert line == (
+        "0:02  50 frames  7.5 fps (25.0 in all)  latency p50 30 ms p95 60 ms (80 in all)  dropped 3"
+    )
+
+
+def test_a_camera_that_is_gone_is_said_in_its_line() -> None:
+    line = live_line(replace(HALF, recent=Recent(0.0, None, None), state="lost"))
+    assert line.startswith("0:02  50 frames  LOST  0.0 fps (25.0 in all)")
 
 
 @pytest.mark.parametrize(

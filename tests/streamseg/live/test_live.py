@@ -51,6 +51,10 @@ def check_recording(stats: Stats, path: Path) -> None:
     assert shown == sorted(set(shown))
     received = stats.stages[0].items
     assert received == stats.frames + stats.dropped
+    assert sum(stats.dropped_before.values()) == stats.dropped
+    if stats.camera is not None:  # a fake source says nothing
+        counts = stats.camera.counts
+        assert counts.delivered + counts.no_signal == stats.frames + stats.dropped
     assert stats.latency_p50_ms is not None
     assert stats.latency_p95_ms is not None
     assert not list(path.parent.glob(".*.part"))

@@ -93,3 +93,19 @@ def test_stats_survive_json() -> None:
     assert StageStats(**row) == stats().stages[0]
     again = Stats(**values, size=(96, 64), warnings=("it rained",), stages=stats().stages)
     assert again == stats()
+
+
+def test_the_last_ten_seconds_forget_what_was_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("streamseg.run.stats.time.perf_counter", lambda: now[0])
+    clock = RunClock()
+    for second in range(30):
+        now[0] = 100.0 + second
+        clock.written(second, 1.0, captured=now[0] - (0.5 if second < 15 else 0.1))
+    recent = clock.recent()
+    assert recent.fps == pytest.approx(1.1)
+    assert recent.latency_p95_ms == pytest.approx(100)
+    assert clock.latency_ms(0.95) == pytest.approx(500, rel=0.02)
+    now[0] += 60
+    assert clock.recent().fps == 0
+    assert clock.recent().latency_p50_ms is None

@@ -32,3 +32,18 @@ class FrameCounts:
     def waiting(self) -> int:
         """Received, and not decoded yet; none at the end of a stream."""
         return self.received - self.skipped - self.unreadable - self.delivered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CameraStats:
+    """A live source, beside the run that it was in."""
+
+    counts: FrameCounts
+    reconnects: int = 0
+    connected_seconds: float | None = None
+    """From the beginning to the first connection."""
+    lag_p50_ms: float | None = None
+    """From a frame's capture to its decoded picture, milliseconds; part of the run's latency."""
+    lag_p95_ms: float | None = None
+    lost: bool = False
+    """Whether the run ended because it was gone."""
