@@ -51,7 +51,10 @@ class Recipe:
         return dataclasses.asdict(self)
 
 
-HARMLESS = ("data.workers", "distil.cache", "train.keep_all", "train.tensorboard")
+HARMLESS = (
+    *("data.workers", "data.cache", "distil.cache"),
+    *("train.keep_all", "train.tensorboard"),
+)
 """Keys that change no number of a run: it may go on with others."""
 
 

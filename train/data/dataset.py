@@ -7,6 +7,8 @@ from. Shape legend: H height, W width, K classes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -18,6 +20,7 @@ from torchvision.transforms import v2
 
 from train.data.counts import count_pixels
 from train.data.items import Split, size_fault
+from train.data.rawcache import RawCache
 from train.errors import TrainError
 
 KEEP_BYTES = 2 << 30
@@ -26,12 +29,21 @@ _SAMPLED = 8
 """Pictures read for that estimate: sizes differ within a split."""
 
 
+Key: TypeAlias = int | tuple[int, int]
+"""Of a sample: its index, or epoch and index."""
+
+
+def epoch_and_index(key: Key) -> tuple[int, int]:
+    """A key in two parts; an index alone is of epoch 0."""
+    return key if isinstance(key, tuple) else (0, key)
+
+
 class SegmentationData(Dataset[tuple[Tensor, Tensor]]):
     """One split of a data set.
 
-    A sample is ``(picture uint8 [3, H, W], labels int64 [H, W])``. With `augment`, a sample depends
-    on `(seed, epoch, index)` alone, never on the number of loader processes: `set_epoch` before
-    each epoch makes a resumed run see what an uninterrupted one sees.
+    Sample ``data[epoch, index]`` is ``(picture uint8 [3, H, W], labels uint8 [H, W])``; an index
+    alone means epoch 0. With `augment`, a sample depends on `(seed, epoch, index)` alone, never on
+    the loader process that makes it: a resumed run sees what an uninterrupted one sees.
 
     Args:
         split: what a layout found.
@@ -42,7 +54,9 @@ class SegmentationData(Dataset[tuple[Tensor, Tensor]]):
         repeat: the data set is so many times as long; index i is picture i modulo their number.
         in_memory: keep decoded pictures (0.7 MB a pair at 480x360); None keeps them as long as all
             are estimated to fit 2 GiB. Cityscapes (6.3 MB a pair of 2048x1024, 19 GB in all) is
-            read from its files each time.
+            read from its files each time, unless there is a cache.
+        cache: folder of a `RawCache` of the split, made if it is not there; then nothing is kept
+            in memory but what the system keeps of that file, once for all processes.
     """
 
     def __init__(
@@ -54,11 +68,16 @@ class SegmentationData(Dataset[tuple[Tensor, Tensor]]):
         seed: int = 0,
         repeat: int = 1,
         in_memory: bool | None = None,
+        cache: Path | None = None,
     ) -> None:
         self.items, self.classes = split.items, split.classes
-        self.prepare, self.augment, self.seed, self.epoch = prepare, augment, seed, 0
+        self.prepare, self.augment, self.seed = prepare, augment, seed
         self.repeat = repeat
         self._kept: dict[int, tuple[NDArray[np.uint8], NDArray[np.uint8]]] | None = None
+        self._raw: RawCache | None = None
+        if cache is not None:
+            self._raw = RawCache(cache, split.items, f"{prepare} {split.classes.names}", self.read)
+            return
         if in_memory is None:
             in_memory = self._estimated_bytes() <= KEEP_BYTES
         if in_memory:
@@ -78,6 +97,8 @@ class SegmentationData(Dataset[tuple[Tensor, Tensor]]):
         """
         if self._kept is not None and index in self._kept:
             return self._kept[index]
+        if self._raw is not None:
+            return self._raw.read(index)
         item = self.items[index]
         picture, labels = item.read_picture(item.picture), item.read_labels(item.labels)
         if fault := size_fault(item, picture, labels):
@@ -92,21 +113,18 @@ class SegmentationData(Dataset[tuple[Tensor, Tensor]]):
         for index in range(len(self.items)):
             yield self.read(index)
 
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose augmentation the next samples get."""
-        self.epoch = epoch
-
     def __len__(self) -> int:
         return self.repeat * len(self.items)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, key: Key) -> tuple[Tensor, Tensor]:
+        epoch, index = epoch_and_index(key)
         pair = self.read(index % len(self.items))
         picture, labels = _as_tensors(*(array.copy() for array in pair))
         if self.augment is not None:
             with torch.random.fork_rng(devices=[]):
-                torch.manual_seed((self.seed * 100_003 + self.epoch) * 1_000_003 + index)
+                torch.manual_seed((self.seed * 100_003 + epoch) * 1_000_003 + index)
                 picture, labels = self.augment(picture, labels)
-        return picture.as_subclass(Tensor), labels.as_subclass(Tensor).to(torch.int64)
+        return picture.as_subclass(Tensor), labels.as_subclass(Tensor)
 
     def class_pixels(self, report: Callable[[int, int], None] = lambda done, of: None) -> Tensor:
         """Labelled pixels per class over the split's label files, int64 ``[K]``.

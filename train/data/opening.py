@@ -23,6 +23,7 @@ def open_dataset(
     seed: int = 0,
     repeat: int = 1,
     in_memory: bool | None = None,
+    cache: Path | None = None,
 ) -> SegmentationData:
     """One split of the data set in `root`; see `SegmentationData`.
 
@@ -33,7 +34,13 @@ def open_dataset(
     if found.faults:
         raise TrainError(found.faults[0])
     return SegmentationData(
-        found, prepare=prepare, augment=augment, seed=seed, repeat=repeat, in_memory=in_memory
+        found,
+        prepare=prepare,
+        augment=augment,
+        seed=seed,
+        repeat=repeat,
+        in_memory=in_memory,
+        cache=cache,
     )
 
 
@@ -60,6 +67,7 @@ def training_set(config: DataConfig, root: Path, *, seed: int) -> SegmentationDa
         augment=augment,
         seed=seed,
         repeat=config.repeat,
+        cache=Path(config.cache) if config.cache else None,
     )
 
 
@@ -70,4 +78,5 @@ def validation_set(config: DataConfig, root: Path) -> SegmentationData:
         TrainError: see `open_dataset`.
     """
     prepare = preparation(resize=config.resize, centre_crop=config.val_crop)
-    return open_dataset(config.layout, root, config.val_split, prepare=prepare)
+    cache = Path(config.cache) if config.cache else None
+    return open_dataset(config.layout, root, config.val_split, prepare=prepare, cache=cache)

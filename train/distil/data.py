@@ -22,7 +22,7 @@ from torch.utils.data import Dataset
 from streamseg.models.classlists import CITYSCAPES, VOC
 from streamseg.models.palette import CAMVID, Palette, index_colour
 from train.data.config import DataConfig
-from train.data.dataset import KEEP_BYTES, SegmentationData
+from train.data.dataset import KEEP_BYTES, Key, SegmentationData, epoch_and_index
 from train.data.items import Item, Split
 from train.data.opening import training_set, validation_set
 from train.data.pixels import read_picture
@@ -63,7 +63,7 @@ class Taught:
 
 
 class DistilData(Dataset[tuple[Tensor, Tensor, Tensor]]):
-    """The training pictures; a sample depends on `(seed, epoch, index)` alone.
+    """The training pictures; sample ``data[epoch, index]`` depends on these and the seed alone.
 
     Args:
         taught: pictures whose soft labels are in `cache`.
@@ -83,16 +83,12 @@ class DistilData(Dataset[tuple[Tensor, Tensor, Tensor]]):
         seed: int,
     ) -> None:
         self.taught, self.cache, self.classes, self.config = taught, cache, classes, config
-        self.seed, self.epoch = seed, 0
+        self.seed = seed
         self._kept: dict[int, tuple[Map, Map | None]] = {}
         self._kept_bytes = 0
 
     def __len__(self) -> int:
         return len(self.taught)
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose augmentation the next samples get."""
-        self.epoch = epoch
 
     def class_pixels(self) -> Tensor:
         """Labelled pixels per class, int64 ``[K]``, of the pictures that have labels."""
@@ -122,12 +118,13 @@ class DistilData(Dataset[tuple[Tensor, Tensor, Tensor]]):
             self._kept_bytes += used
         return pair
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor, Tensor]:
+    def __getitem__(self, key: Key) -> tuple[Tensor, Tensor, Tensor]:
+        epoch, index = epoch_and_index(key)
         picture, labels = self.read(index)
         taught = self.taught[index]
         soft = self.cache.read(taught.picture, taught.side)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed((self.seed * 100_003 + self.epoch) * 1_000_003 + index)
+            torch.manual_seed((self.seed * 100_003 + epoch) * 1_000_003 + index)
             return crop(picture, labels, soft, self.cache.config.stride, self.config)
 
 

@@ -79,12 +79,18 @@ class World:
         converted: NetworkT = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
         return converted
 
-    def wrap(self, model: nn.Module, device: torch.device) -> nn.Module:
-        """The network whose backward pass averages gradients over the processes."""
+    def wrap(self, model: nn.Module, device: torch.device, *, static: bool = False) -> nn.Module:
+        """The network whose backward pass averages gradients over the processes.
+
+        `static`: each step has one backward pass through the same layers, which DDP can rely on.
+        """
         if self.size == 1:
             return model
         return DistributedDataParallel(
-            model, device_ids=[device.index] if device.type == "cuda" else None
+            model,
+            device_ids=[device.index] if device.type == "cuda" else None,
+            gradient_as_bucket_view=True,
+            static_graph=static,
         )
 
     def local_gradients(self, network: nn.Module, *, last: bool) -> AbstractContextManager[None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -71,7 +72,11 @@ def build_parts(
         frozen.add(getattr(model, "auxiliary", None))
     return Parts(
         model=model,
-        network=world.wrap(model, device),
+        network=world.wrap(
+            cast(nn.Module, torch.compile(model)) if recipe.train.compile else model,
+            device,
+            static=recipe.train.accumulate == 1,
+        ),
         loss=loss,
         optimizer=optimizer,
         rate=rate_factor(recipe.optim, total),

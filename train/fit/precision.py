@@ -20,7 +20,7 @@ class Precision:
     def __init__(self, amp: str, device: torch.device) -> None:
         cuda = device.type == "cuda"
         if amp == "auto":
-            amp = "fp16" if cuda else "off"
+            amp = ("bf16" if _native_bf16() else "fp16") if cuda else "off"
         if amp == "fp16" and not cuda:
             raise TrainError(
                 f"train.amp is 'fp16' on {device.type}: half precision with loss scaling needs "
@@ -32,7 +32,29 @@ class Precision:
         self.device = device
         self.scaler = torch.amp.GradScaler(device.type, enabled=amp == "fp16")
 
+    def looking(self) -> torch.autocast:
+        """The context for validation: in the run's format on a GPU; CPUs look in float32."""
+        if self.device.type == "cuda":
+            return self.autocast()
+        return torch.autocast(self.device.type, enabled=False)
+
     def autocast(self) -> torch.autocast:
         """The context for the forward pass."""
         kind = torch.float16 if self.name == "fp16" else torch.bfloat16
         return torch.autocast(self.device.type, dtype=kind, enabled=self.name != "off")
+
+
+def _native_bf16() -> bool:
+    """Whether the GPU computes in bfloat16 itself (from Ampere on) and does not only emulate it."""
+    return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+
+
+def quick(device: torch.device, *, tf32: bool) -> None:
+    """Let cuDNN time its algorithms (crops have one size) and, with `tf32`, round float32 products.
+
+    TF32 has float32's range and ten bits of mantissa; on GPUs from Ampere on only. Global, and of
+    no effect on CPUs.
+    """
+    if device.type == "cuda":
+        torch.backends.cudnn.benchmark = True
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32

@@ -7,6 +7,7 @@ many processes or parts work it off. Knows nothing about pictures.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import count
 
 from torch.utils.data import DistributedSampler, Sampler
 
@@ -14,14 +15,16 @@ from train.errors import TrainError
 from train.fit.distributed import World
 
 
-class EpochPlan(Sampler[list[int]]):
-    """Batches of picture indices for one process, from step `start` of the epoch on.
+class RunPlan(Sampler[list[tuple[int, int]]]):
+    """Batches of (epoch, picture index) for one process, from where `begin` says, without end.
+
+    One loader serves a whole run with it: its processes read ahead over the ends of epochs.
 
     Args:
         pictures: size of the data set.
         batch: pictures of a step, over all processes and parts.
         parts: parts that a process works its share off in.
-        seed: of the order; `set_epoch` changes it.
+        seed: of the order, which is another one in each epoch.
         world: this process's place.
 
     Raises:
@@ -37,7 +40,7 @@ class EpochPlan(Sampler[list[int]]):
         self.parts = parts
         self.share = batch // (world.size * parts)
         self.steps = pictures // batch
-        self.start = 0
+        self.epoch, self.start = 0, 0
         self._order: DistributedSampler[int] = DistributedSampler(
             range(pictures),  # type: ignore[arg-type]  # only its length is asked for
             num_replicas=world.size,
@@ -47,15 +50,15 @@ class EpochPlan(Sampler[list[int]]):
             drop_last=True,
         )
 
-    def set_epoch(self, epoch: int, start: int) -> None:
-        """Shuffle anew for an epoch, and leave out its first `start` steps (they are done)."""
-        self._order.set_epoch(epoch)
-        self.start = start
+    def begin(self, step: int) -> None:
+        """Begin after `step` steps of the run, which are done."""
+        self.epoch, self.start = divmod(step, self.steps)
 
-    def __len__(self) -> int:
-        return (self.steps - self.start) * self.parts
-
-    def __iter__(self) -> Iterator[list[int]]:
-        order = list(self._order)
-        for index in range(self.start * self.parts, self.steps * self.parts):
-            yield order[index * self.share : (index + 1) * self.share]
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        first = self.start * self.parts
+        for epoch in count(self.epoch):
+            self._order.set_epoch(epoch)
+            order = [(epoch, index) for index in self._order]
+            for part in range(first, self.steps * self.parts):
+                yield order[part * self.share : (part + 1) * self.share]
+            first = 0

@@ -6,7 +6,6 @@ takes the same steps as one that was never stopped.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +13,6 @@ import torch
 from torch import Tensor
 
 from train.distil.data import SoftTruth
-from train.errors import TrainError
 from train.fit.distributed import World
 from train.fit.optim import clip_gradients
 from train.fit.parts import Parts
@@ -24,7 +22,7 @@ from train.models.segmenter import normalise
 from train.recipe import Recipe
 
 Part = tuple[Tensor, ...]
-"""Pictures uint8 ``[N, 3, H, W]`` and labels int64 ``[N, H, W]``, and with teachers soft labels."""
+"""Pictures uint8 ``[N, 3, H, W]`` and labels uint8 ``[N, H, W]``, and with teachers soft labels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,16 +32,13 @@ class Stepper:
     recipe: Recipe
     parts: Parts
     precision: Precision
-    steps: int
-    """Of one epoch."""
     device: torch.device
     world: World
 
-    def take(self, step: int, batch: tuple[Part, ...]) -> tuple[float, float]:
+    def take(self, step: int, batch: tuple[Part, ...]) -> tuple[Tensor, float]:
         """The step after `step` others; returns its loss and its highest learning rate.
 
-        Raises:
-            TrainError: the loss is no longer finite.
+        The loss stays on the device: whoever reads it waits for the step.
         """
         config, parts, scaler = self.recipe, self.parts, self.precision.scaler
         number = (config.train.seed * 1_000_003 + step) * 4099 + self.world.rank
@@ -51,26 +46,23 @@ class Stepper:
         lr = set_rates(parts.optimizer, parts.rate(step))
         parts.optimizer.zero_grad(set_to_none=True)
         loss = self._gradients(batch)
-        if not math.isfinite(loss):
-            raise TrainError(
-                f"{config.name}: the loss became {loss} in epoch {step // self.steps + 1}, "
-                f"step {step % self.steps + 1}; lower optim.lr"
-            )
         if config.optim.clip_norm > 0:
             scaler.unscale_(parts.optimizer)
             clip_gradients(parts.model, config.optim.clip_norm)
         scaler.step(parts.optimizer)
         scaler.update()
-        parts.average.update_parameters(parts.model)
+        if config.train.ema_decay > 0:
+            parts.average.update_parameters(parts.model)
         return loss, lr
 
     def _truth(self, part: Part) -> Any:
         """What a part's scores are compared with, on the device: what the run's loss takes."""
-        _, labels, *soft = part
+        _, small, *soft = part
+        labels = small.to(self.device, non_blocking=True).long()
         truth: Tensor | SoftTruth = SoftTruth(labels, *soft) if soft else labels
         return truth.to(self.device, non_blocking=True)
 
-    def _gradients(self, batch: tuple[Part, ...]) -> float:
+    def _gradients(self, batch: tuple[Part, ...]) -> Tensor:
         """Add up the gradients of one step's parts; return the loss over all processes."""
         network, loss_of = self.parts.network, self.parts.loss
         truths = [self._truth(part) for part in batch]
@@ -88,4 +80,4 @@ class Stepper:
                 # DistributedDataParallel takes the processes' mean, the loss is their sum
                 self.precision.scaler.scale(loss * self.world.size).backward()
             value += loss.detach()
-        return float(self.world.total(value))
+        return self.world.total(value)

@@ -7,34 +7,36 @@ holds, `validate` measures.
 from __future__ import annotations
 
 import dataclasses
-import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch.utils.data import DataLoader
 
 from train.checkpoint import save_checkpoint
 from train.fit.distributed import World
 from train.fit.environment import describe_environment
 from train.fit.failures import failures_in_words
+from train.fit.loading import loader_processes, parts_of_steps
+from train.fit.optim import copy_weights
 from train.fit.parts import build_parts
-from train.fit.precision import Precision
-from train.fit.progress import Progress, progress_at
+from train.fit.precision import Precision, quick
+from train.fit.progress import Progress
+from train.fit.record import Record
 from train.fit.resume import Snapshots, State, all_see
 from train.fit.runfolder import RunFolder
-from train.fit.sampling import EpochPlan
+from train.fit.sampling import RunPlan
 from train.fit.schedule import due
 from train.fit.splits import open_splits, with_layout
-from train.fit.step import Part, Stepper
+from train.fit.step import Stepper
 from train.fit.validate import validate
 from train.metrics import Scores
 from train.recipe import Recipe
 
 SAVE_SECONDS = 300.0
-"""Time between two resumable checkpoints within an epoch; each epoch's end has one."""
+"""Time between two resumable checkpoints at most."""
+LEAST_SECONDS = 10.0
+"""Time between two at least: small data sets have epochs of a step."""
 
 
 class Trainer:
@@ -69,6 +71,7 @@ class Trainer:
         self.device, self.world = device, world or World()
         self._source, self._given = source, {"data": data and str(data), "init": init and str(init)}
         self._out, self.precision = out, Precision(recipe.train.amp, device)
+        self._workers = loader_processes(recipe.data.workers, device)
         if self.world.is_main:
             RunFolder(out, classes=(), tensorboard=False).check()
         recipe = with_layout(recipe, data)
@@ -85,7 +88,7 @@ class Trainer:
     def _plan(self) -> None:
         """Which pictures each step takes, how many steps there are, and where they are told of."""
         config = self.recipe.train
-        self.plan = EpochPlan(
+        self.plan = RunPlan(
             len(self.train_set),
             batch=config.batch,
             parts=config.accumulate,
@@ -120,7 +123,6 @@ class Trainer:
             recipe=self.recipe,
             parts=self.parts,
             precision=self.precision,
-            steps=self.steps,
             device=self.device,
             world=self.world,
         )
@@ -153,27 +155,16 @@ class Trainer:
         self.state = self.snapshots.restore(path)
         return True
 
-    def _steps_of_epoch(self) -> Iterator[tuple[Part, ...]]:
-        """The parts of each step that this epoch still has."""
-        self.plan.set_epoch(self.epoch, self.step % self.steps)
-        self.train_set.set_epoch(self.epoch)
-        loader = DataLoader(
-            self.train_set,
-            batch_sampler=self.plan,
-            num_workers=self.recipe.data.workers,
-            pin_memory=self.device.type == "cuda",
-        )
-        parts = iter(loader)
-        return zip(*[parts] * self.recipe.train.accumulate, strict=True)
-
     def _validate(self) -> tuple[Scores, float]:
+        self._average()
         self.world.as_main(self.parts.model, self.parts.average.module)
         result = validate(
             self.parts.average.module,
             self.val_set,
             self.parts.loss,
             label_stride=self.recipe.model.label_stride,
-            device=self.device,
+            precision=self.precision,
+            workers=self._workers,
             world=self.world,
         )
         self.state.stale += 1
@@ -185,6 +176,11 @@ class Trainer:
             if self.world.is_main:
                 self._save(self.folder.best, result[0], full=False)
         return result
+
+    def _average(self) -> None:
+        """The weights that are looked at and kept: without a decay, the network's as they are."""
+        if self.recipe.train.ema_decay == 0:
+            copy_weights(self.parts.average, self.parts.model)
 
     def _save(self, path: Path, scores: Scores | None, *, full: bool) -> None:
         save_checkpoint(path, self.snapshots.take(self.state, scores, full=full))
@@ -198,12 +194,6 @@ class Trainer:
                 step=self.step,
             )
 
-    def _progress(self, loss: float, **more: Any) -> Progress:
-        names = self.classes.names
-        return progress_at(
-            self.step, loss, steps=self.steps, total=self.total, classes=names, **more
-        )
-
     def fit(self, report: Callable[[Progress], None] = lambda _: None) -> float:
         """Train to the end; return the best validation mIoU (of the averaged weights).
 
@@ -212,62 +202,67 @@ class Trainer:
                 written.
         """
         self._open_folder()
+        self.record = Record(
+            name=self.recipe.name,
+            folder=self.folder,
+            writes=self.world.is_main,
+            classes=self.classes.names,
+            steps=self.steps,
+            total=self.total,
+            state=self.state,
+            device=self.device,
+            report=report,
+        )
+        quick(self.device, tf32=self.recipe.train.tf32)
         try:
             with failures_in_words(self.device):
                 if self.recipe.train.validate_first and self.step == 0:
-                    self._end_row(report, 0.0, time.monotonic(), look=True)
-                while not self.finished:
-                    self._fit_epoch(report)
+                    self._end_row(0.0, time.monotonic(), look=True)
+                self._train()
         finally:
             self.folder.close()
         return self.state.best
 
-    def _fit_epoch(self, report: Callable[[Progress], None]) -> None:
-        """What this epoch still has, or until the run ends."""
+    def _train(self) -> None:
+        """All steps that the run still has."""
         start = saved = time.monotonic()
+        self.plan.begin(self.step)
+        batches = parts_of_steps(
+            self.train_set, self.plan, workers=self._workers, device=self.device
+        )
         self.parts.frozen.train()
-        for parts in self._steps_of_epoch():
-            loss, lr = self.stepper.take(self.step, parts)
+        while not self.finished:
+            loss, lr = self.stepper.take(self.step, next(batches))
             self.state.step += 1
-            self.state.losses.append(loss)
-            progress = self._progress(loss)
-            if self.world.is_main:
-                self.folder.add_step(step=self.step, epoch=progress.epoch, loss=loss, lr=lr)
-            report(progress)
+            self.record.step(loss, lr)
             scores = None
             row, look = due(self.recipe.train, self.step, steps=self.steps, total=self.total)
             if row:
-                scores = self._end_row(report, lr, start, look=look)
+                scores = self._end_row(lr, start, look=look)
                 start = time.monotonic()
-            epoch_end = self.step % self.steps == 0
-            if epoch_end or self.finished or time.monotonic() - saved > SAVE_SECONDS:
-                if self.world.is_main:
-                    # The logs first: a kill between the two repeats the steps that they tell of.
-                    self.folder.flush()
-                    save_checkpoint(
-                        self.folder.last, self.snapshots.take(self.state, scores, full=True)
-                    )
+            if self._time_to_save(saved):
+                self._save_last(scores)
                 saved = time.monotonic()
-            if self.finished:
-                return
 
-    def _end_row(
-        self, report: Callable[[Progress], None], lr: float, start: float, *, look: bool
-    ) -> Scores | None:
-        """A row of the log, with a validation if it is time to `look`."""
-        validation = self._validate() if look else None
-        scores = validation[0] if validation else None
-        losses, seconds = self.state.losses, time.monotonic() - start
-        mean = sum(losses) / len(losses) if losses else math.nan  # before the first step
+    def _time_to_save(self, saved: float) -> bool:
+        """At an epoch's end unless that was a moment ago, in long epochs, and at the end."""
+        passed = time.monotonic() - saved
+        if self.finished or passed > SAVE_SECONDS:
+            return True
+        return self.step % self.steps == 0 and passed >= LEAST_SECONDS
+
+    def _save_last(self, scores: Scores | None) -> None:
+        """Everything that a resume needs."""
+        self.record.settle()
+        self._average()
         if self.world.is_main:
-            self.folder.add_row(
-                epoch=math.ceil(self.step / self.steps),
-                step=self.step,
-                loss=mean,
-                seconds=seconds,
-                lr=lr,
-                validation=validation,
-            )
-        report(self._progress(mean, scores=scores, seconds=seconds, ends_row=True))
-        self.state.losses = []
-        return scores
+            # The logs first: a kill between the two repeats the steps that they tell of.
+            self.folder.flush()
+            self._save(self.folder.last, scores, full=True)
+
+    def _end_row(self, lr: float, start: float, *, look: bool) -> Scores | None:
+        """A row of the log, with a validation if it is time to `look`."""
+        self.record.settle()
+        validation = self._validate() if look else None
+        self.record.row(lr, time.monotonic() - start, validation)
+        return validation[0] if validation else None

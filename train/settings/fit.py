@@ -147,7 +147,12 @@ class LoopConfig:
     accumulate: int = 1
     """Parts that each process works its share of a batch off in; gradients are summed."""
     amp: Literal["auto", "off", "fp16", "bf16"] = "auto"
-    """Mixed precision. auto: fp16 (with loss scaling) on CUDA, off elsewhere."""
+    """Mixed precision. auto: on CUDA bf16 where the GPU has it (from Ampere on), else fp16 with
+    loss scaling; off elsewhere."""
+    tf32: bool = True
+    """CUDA: what stays in float32 may be multiplied in TensorFloat-32."""
+    compile: bool = False
+    """Steps through `torch.compile`: minutes at the start, fewer and larger kernels after."""
     ema_decay: float = 0.998
     """Decay of the exponential moving average of the weights; 0 switches it off."""
     start_classes: StartClasses = "name"

@@ -24,7 +24,7 @@ def test_pictures_of_any_format(tmp_path: Path, suffix: str) -> None:
     assert picture.dtype == torch.uint8
     difference = np.abs(picture.permute(1, 2, 0).numpy().astype(int) - drawn)
     assert difference.mean() < (16 if suffix == "jpg" else 1e-9)
-    assert labels.dtype == torch.int64
+    assert labels.dtype == torch.uint8
     assert np.array_equal(labels.numpy(), np.where(truth < 11, truth, IGNORE))
 
 

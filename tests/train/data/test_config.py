@@ -40,7 +40,7 @@ def test_the_reports_augmentations_can_be_written(keys: dict[str, Any]) -> None:
         ({"scale": (2.0, 0.5)}, "scale must be"),
         ({"scales": (0.5, 0.0)}, "scales must be positive"),
         ({"jitter": 1.0}, "jitter must be in"),
-        ({"workers": -1}, "workers must not be negative"),
+        ({"workers": -2}, r"workers must be at least -1 \(auto\), got -2"),
         ({"val_split": ""}, "train_split and val_split need names"),
     ],
 )

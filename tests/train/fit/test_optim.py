@@ -6,7 +6,13 @@ from itertools import pairwise
 import pytest
 import torch
 
-from train.fit.optim import clip_gradients, make_average, make_optimizer, parameter_groups
+from train.fit.optim import (
+    clip_gradients,
+    copy_weights,
+    make_average,
+    make_optimizer,
+    parameter_groups,
+)
 from train.fit.schedule import rate_factor, set_rates
 from train.models import ModelSpec, Segmenter, build_model
 from train.settings.fit import OptimConfig
@@ -79,7 +85,7 @@ def test_decay_zero_is_no_average(model: Segmenter) -> None:
     for value in (1.0, 0.3):
         with torch.no_grad():
             model.get_parameter("classifier.weight").fill_(value)
-        average.update_parameters(model)
+        copy_weights(average, model)
     averaged = average.module.get_parameter("classifier.weight")
     assert torch.equal(averaged, model.get_parameter("classifier.weight"))
 

@@ -25,8 +25,18 @@ def test_fp16_needs_cuda() -> None:
         Precision("fp16", CPU)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_auto_on_cuda_is_fp16_with_loss_scaling() -> None:
+def test_validation_on_a_cpu_is_in_float32() -> None:
+    with Precision("bf16", CPU).looking():
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
+
+
+@pytest.mark.parametrize(("native", "name"), [(True, "bf16"), (False, "fp16")])
+def test_auto_on_cuda_is_bf16_where_the_gpu_has_it(
+    native: bool, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda **_: native)
+    scaled: list[bool] = []
+    monkeypatch.setattr("torch.amp.GradScaler", lambda _, enabled: scaled.append(enabled))
     precision = Precision("auto", torch.device("cuda"))
-    assert precision.name == "fp16"
-    assert precision.scaler.is_enabled()
+    assert precision.name == name
+    assert scaled == [name == "fp16"]

@@ -1,22 +1,24 @@
 from __future__ import annotations
 
+from itertools import islice
+
 import pytest
 
 from train.errors import TrainError
 from train.fit.distributed import World
-from train.fit.sampling import EpochPlan
+from train.fit.sampling import RunPlan
 
 
-def plan(processes: int = 1, rank: int = 0, parts: int = 1, pictures: int = 26) -> EpochPlan:
+def plan(processes: int = 1, rank: int = 0, parts: int = 1, pictures: int = 26) -> RunPlan:
     world = World(rank=rank, size=processes)
-    return EpochPlan(pictures, batch=8, parts=parts, seed=5, world=world)
+    return RunPlan(pictures, batch=8, parts=parts, seed=5, world=world)
 
 
-def steps(plans: list[EpochPlan], parts: int) -> list[list[int]]:
+def steps(plans: list[RunPlan], parts: int) -> list[list[int]]:
     """The sorted pictures of each step, over all processes and parts."""
-    batches = [list(one) for one in plans]
+    batches = [list(islice(one, one.steps * parts)) for one in plans]
     return [
-        sorted(i for own in batches for batch in own[first : first + parts] for i in batch)
+        sorted(i for own in batches for batch in own[first : first + parts] for _, i in batch)
         for first in range(0, len(batches[0]), parts)
     ]
 
@@ -28,18 +30,17 @@ def test_a_step_has_the_same_pictures_on_any_number_of_processes_and_parts() -> 
     for processes, parts in ((1, 4), (2, 1), (2, 2), (4, 2)):
         plans = [plan(processes, rank, parts) for rank in range(processes)]
         assert steps(plans, parts) == alone
-        assert [len(one) for one in plans] == [3 * parts] * processes
+        assert [one.steps for one in plans] == [3] * processes
 
 
-def test_an_epoch_goes_on_where_it_was_left() -> None:
-    one = plan(parts=2)
-    one.set_epoch(3, 0)
-    whole = list(one)
-    one.set_epoch(3, 2)
-    assert list(one) == whole[4:]
-    assert len(one) == 2
-    one.set_epoch(4, 0)
-    assert list(one) != whole
+def test_a_run_goes_on_where_it_was_left_and_over_the_ends_of_epochs() -> None:
+    one = plan(parts=2)  # three steps an epoch
+    whole = list(islice(one, 18))
+    assert [batch[0][0] for batch in whole] == [0] * 6 + [1] * 6 + [2] * 6
+    assert [i for _, i in whole[0]] != [i for _, i in whole[6]]  # another order
+    for step in (2, 3, 7):
+        one.begin(step)
+        assert list(islice(one, 4)) == whole[2 * step : 2 * step + 4]
 
 
 def test_a_batch_that_cannot_be_shared_evenly() -> None:

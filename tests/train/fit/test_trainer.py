@@ -77,7 +77,7 @@ def test_something_easy_is_learned(tmp_path: Path) -> None:
         data={"scale": [1.0, 1.0], "jitter": 0.0},
         optim={"name": "adamw", "lr": 0.005, "backbone_factor": 1.0},
         loss={"balance": "none"},
-        train={"epochs": 8, "batch": 4, "ema_decay": 0.0, "validate_every": 8},
+        train={"epochs": 12, "batch": 4, "ema_decay": 0.0, "validate_every": 12},
     )
     trainer(recipe, data, tmp_path / "run").fit()
     log = log_of(tmp_path / "run")
