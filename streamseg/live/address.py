@@ -123,6 +123,8 @@ def _network(source: str, timeout_seconds: float) -> Address:
         url, options["listen"] = _LISTENING.sub("", source), "1"
     elif not _LISTENING.search(source):
         options["rw_timeout"] = silence
+    if ".m3u8" in source.lower():
+        options["live_start_index"] = "-1"  # FFmpeg would begin three segments back
     return Address(redacted(source), url, None, options, timeout_seconds=timeout_seconds)
 
 

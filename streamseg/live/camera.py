@@ -138,8 +138,10 @@ class Camera(ClosedAtExit):
         if connection is None:
             return "lost"
         step = connection.steps.frame_seconds or 0.0
-        stale = self.silent_seconds > max(_LEAST_STALE_SECONDS, _STALE_STEPS * step)
-        return "stale" if stale else "live"
+        patience = max(_LEAST_STALE_SECONDS, _STALE_STEPS * step)
+        # What comes in bursts is not stale while the next one is due.
+        patience += 2 * connection.pacer.planned(time.perf_counter())
+        return "stale" if self.silent_seconds > patience else "live"
 
     @property
     def silent_seconds(self) -> float:
@@ -260,14 +262,16 @@ class Camera(ClosedAtExit):
             self._info = describe(self.name, frame, connection.video, time_base=TIME_BASE)
             self._fitter = Fitter(frame, aspect)
         now = time.perf_counter()
-        due = decoded.captured + connection.pacer.waits(now, decoded.arrived - decoded.captured)
+        delay = connection.pacer.waits(now, decoded.arrived - decoded.captured)
+        due = decoded.captured + delay
         if due > now:
             self._closed.wait(due - now)
         self._last, self._last_shown = self._fitter.fitted(frame, aspect), time.perf_counter()
         self._lag.add(max(0.0, self._last_shown - decoded.captured))
         self._delivered += 1
         self._damaged += decoded.is_hurt
-        return self._stamps.stamp(self._last, decoded.captured)
+        # In a recording, too, a burst plays at its own speed.
+        return self._stamps.stamp(self._last, decoded.captured, shown=due)
 
     def _silence(self) -> Iterator[Item]:
         """While nothing comes: a picture a second that says so."""

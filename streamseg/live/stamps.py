@@ -28,17 +28,26 @@ class Stamps:
         """Since the first frame was stamped; 0 before that."""
         return 0.0 if self._first is None else time.perf_counter() - self._first_shown
 
-    def stamp(self, frame: VideoFrame, captured: float, *, signal: bool = True) -> Item:
+    def stamp(
+        self,
+        frame: VideoFrame,
+        captured: float,
+        *,
+        shown: float | None = None,
+        signal: bool = True,
+    ) -> Item:
         """An item whose frame carries its capture.
 
         Args:
             frame: changed.
             captured: by `time.perf_counter`.
+            shown: the time that it is to carry; None takes `captured`.
             signal: whether it is a picture of the camera's.
         """
+        at = captured if shown is None else shown
         if self._first is None:
-            self._first, self._first_shown = captured, time.perf_counter()
-        pts = max(self._last_pts + _LEAST_STEP, round((captured - self._first) / TIME_BASE))
+            self._first, self._first_shown = at, time.perf_counter()
+        pts = max(self._last_pts + _LEAST_STEP, round((at - self._first) / TIME_BASE))
         frame.pts, frame.time_base = pts, TIME_BASE
         frame.duration = 0  # was in the source's own unit; until the next one comes, nobody knows
         self._last_pts = pts
