@@ -26,10 +26,10 @@ from streamseg.cli.output import say
 from streamseg.cli.plot import plot
 from streamseg.cli.recolor import recolor
 from streamseg.cli.sample import sample
+from streamseg.cli.versions import show_version, version_options
 from streamseg.cli.video import video
 from streamseg.cli.webcam import webcam
 from streamseg.errors import StreamsegError
-from streamseg.version import __version__
 
 
 class _Group(click.Group):
@@ -69,11 +69,24 @@ class _Group(click.Group):
             sys.exit(1)
 
 
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="streamseg")
+@click.group(
+    cls=_Group,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    invoke_without_command=True,
+)
+@version_options
 @debug_option
-def main() -> None:
+@click.pass_context
+def main(ctx: click.Context, wants_version: bool, as_json: bool) -> None:
     """Segment a video or a camera stream, fast, on the machine you have."""
+    if wants_version:
+        show_version(as_json=as_json)
+        ctx.exit()
+    if as_json:
+        raise click.UsageError("--json before a command goes with --version; give it behind.", ctx)
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+        ctx.exit(2)
     interrupts.install()
     os.environ.setdefault("SVT_LOG", "0")  # SVT-AV1 writes lines of its own, on every start too
 

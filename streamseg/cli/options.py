@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from streamseg.video.opening import InputOptions
     from streamseg.video.part import Part
 
+    _TimeType = click.ParamType[float]
+else:
+    _TimeType = click.ParamType  # generic since click 8.4 only
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -252,7 +256,7 @@ def measure_options(command: F) -> F:
     return command
 
 
-class Time(click.ParamType[float]):
+class Time(_TimeType):
     """Seconds, or ``[hours:]minutes:seconds``."""
 
     name = "time"
