@@ -20,10 +20,6 @@ if TYPE_CHECKING:
     from streamseg.video.opening import InputOptions
     from streamseg.video.part import Part
 
-    _TimeType = click.ParamType[float]
-else:
-    _TimeType = click.ParamType  # generic since click 8.4 only
-
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -256,7 +252,7 @@ def measure_options(command: F) -> F:
     return command
 
 
-class Time(_TimeType):
+class Time(click.ParamType[float]):
     """Seconds, or ``[hours:]minutes:seconds``."""
 
     name = "time"

@@ -30,7 +30,7 @@ _PACKAGES = (
 
 
 def versions() -> dict[str, Any]:
-    """Of streamseg, Python, the platform, every package (None: not installed), FFmpeg's libraries."""
+    """Of streamseg, Python, the platform, packages (None: not installed), FFmpeg's libraries."""
     found: dict[str, Any] = {
         "streamseg": __version__,
         "python": platform.python_version(),
@@ -58,7 +58,7 @@ def _installed(name: str) -> str | None:
 
 def version_options(command: Any) -> Any:
     """Add ``--version``, and ``--json`` for it, to the group of commands."""
-    command = click.option("--json", "as_json", is_flag=True, help="With --version: of everything.")(
+    command = click.option("--json", "as_json", is_flag=True, help="With --version: of all.")(
         command
     )
     return click.option("--version", "wants_version", is_flag=True, help="Show the version.")(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import click
 import torch
@@ -27,14 +27,8 @@ from train.evaluation.output import check_outputs, label_writer, show, write_jso
 from train.evaluation.subject import open_subject
 from train.evaluation.views import Views
 
-if TYPE_CHECKING:
-    _ScalesType = click.ParamType[tuple[float, ...]]
-    _SizeType = click.ParamType[tuple[int, int]]
-else:
-    _ScalesType = _SizeType = click.ParamType  # generic since click 8.4 only
 
-
-class Scales(_ScalesType):
+class Scales(click.ParamType[tuple[float, ...]]):
     """``0.5,1,1.5``."""
 
     name = "S,S,..."
@@ -51,7 +45,7 @@ class Scales(_ScalesType):
             self.fail(f"{value!r}: write numbers with commas between, such as 0.75,1,1.25")
 
 
-class Size(_SizeType):
+class Size(click.ParamType[tuple[int, int]]):
     """``WIDTHxHEIGHT``, multiples of 32, as (height, width)."""
 
     name = "WxH"

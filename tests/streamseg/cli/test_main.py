@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
+import av
 import pytest
 from click.testing import CliRunner
 
@@ -258,6 +259,11 @@ def test_the_version_is_the_package_s(run: Run) -> None:
 
     result: Ran = run("--version")
     assert result.out == f"streamseg, version {streamseg.__version__}\n"
+    full = json.loads(run("--version", "--json").out)
+    assert full["streamseg"] == streamseg.__version__
+    assert full["packages"]["av"] == av.__version__
+    assert "libavcodec" in full["ffmpeg"]
+    assert run("--json", "models").code == 2
 
 
 def test_the_sample_is_copied_out(run: Run, tmp_path: Path) -> None:
