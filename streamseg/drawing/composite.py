@@ -38,6 +38,7 @@ from streamseg.drawing.yuv import (
     ColourSpec,
     Plane,
     even_size,
+    has_alpha,
     new_frame_like,
     planes_of,
     seconds,
@@ -181,8 +182,7 @@ class Compositor:
 
     def _supported(self, frame: VideoFrame) -> VideoFrame:
         wanted = self.pixel_format
-        layout = LAYOUTS.get(frame.format.name)
-        if self._layout.alpha and (layout is None or not layout.alpha):
+        if self._layout.alpha and not has_alpha(frame.format):
             wanted = without_alpha(wanted)
         return to_supported(frame, wanted, self._frame_size, self._reformatter)
 

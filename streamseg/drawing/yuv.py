@@ -1,7 +1,7 @@
 """Planes of a YUV frame as arrays, and RGB colours in a frame's own matrix, range and depth.
 
-Knows nothing about labels. Formats that are not planar or semi-planar YUV (RGB screen captures,
-palettes, packed camera formats) are converted to yuv420p first, by `to_supported`.
+Knows nothing about labels. Formats that are not planar or semi-planar YUV or planar RGB (palettes,
+packed formats of cameras and screens) are converted first, by `to_supported`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ from numpy.typing import NDArray
 BT709, UNSPECIFIED, BT2020_NCL, BT2020_CL = 1, 2, 9, 10
 BT601_LIKE = (5, 6)  # BT.470BG and SMPTE 170M: one matrix
 LIMITED, FULL = 1, 2
+IDENTITY = 0
+"""AVCOL_SPC_RGB: no matrix at all."""
+RGB = "rgb"
 
 _BICUBIC = 0x4
 _SWS_BT709, _SWS_BT601, _SWS_BT2020 = 1, 5, 9
@@ -47,8 +50,14 @@ class Layout:
     semi_planar: bool = False
     """Cb and Cr interleaved in one plane."""
     grey: bool = False
+    rgb: bool = False
+    """Planes are green, blue and red instead."""
     alpha: bool = False
     """A plane of transparency behind the others, as large as luma."""
+
+
+_DEEP = (9, 10, 12, 14, 16)
+"""Bits of samples that lie in two bytes each."""
 
 
 def _layouts() -> dict[str, Layout]:
@@ -57,14 +66,27 @@ def _layouts() -> dict[str, Layout]:
         "nv16": Layout(8, 2, 1, semi_planar=True),
         "gray": Layout(8, 1, 1, grey=True),
     }
-    for name, x, y in (("420", 2, 2), ("422", 2, 1), ("444", 1, 1)):
+    for name, x, y in (("420", 2, 2), ("422", 2, 1), ("444", 1, 1), ("440", 1, 2)):
         layouts[f"yuv{name}p"] = layouts[f"yuvj{name}p"] = Layout(8, x, y)
         layouts[f"yuva{name}p"] = Layout(8, x, y, alpha=True)
-        for bits in (10, 12):
+        for bits in _DEEP:
             layouts[f"yuv{name}p{bits}le"] = Layout(bits, x, y)
             layouts[f"yuva{name}p{bits}le"] = Layout(bits, x, y, alpha=True)
-    del layouts["yuva420p12le"]  # FFmpeg knows none
-    return layouts
+    layouts |= {"yuv411p": Layout(8, 4, 1), "yuvj411p": Layout(8, 4, 1), "yuv410p": Layout(8, 4, 4)}
+    layouts |= {"gbrp": Layout(8, 1, 1, rgb=True), "gbrap": Layout(8, 1, 1, rgb=True, alpha=True)}
+    for bits in _DEEP:
+        layouts[f"gray{bits}le"] = Layout(bits, 1, 1, grey=True)
+        layouts[f"gbrp{bits}le"] = Layout(bits, 1, 1, rgb=True)
+        layouts[f"gbrap{bits}le"] = Layout(bits, 1, 1, rgb=True, alpha=True)
+    return {name: layout for name, layout in layouts.items() if _is_known(name)}
+
+
+def _is_known(name: str) -> bool:
+    try:
+        VideoFormat(name)
+    except ValueError:
+        return False
+    return True
 
 
 LAYOUTS = _layouts()
@@ -88,6 +110,9 @@ class ColourSpec:
         """
         name = frame.format.name
         space = int(frame.colorspace)
+        layout = LAYOUTS.get(name)
+        if layout is not None and layout.rgb:
+            return cls(RGB, True, layout.bits)
         if space == BT709:
             matrix = "bt709"
         elif space in (BT2020_NCL, BT2020_CL):
@@ -97,18 +122,19 @@ class ColourSpec:
         else:
             matrix = "bt709"
         full = int(frame.color_range) == FULL or name.startswith("yuvj")
-        layout = LAYOUTS.get(name)
         return cls(matrix, full, layout.bits if layout else 8)
 
     @property
     def sws_colorspace(self) -> int:
         """The matrix as swscale numbers it."""
-        return {"bt601": _SWS_BT601, "bt709": _SWS_BT709, "bt2020": _SWS_BT2020}[self.matrix]
+        numbers = {"bt601": _SWS_BT601, "bt709": _SWS_BT709, "bt2020": _SWS_BT2020}
+        return numbers.get(self.matrix, _SWS_BT601)
 
     @property
     def av_colorspace(self) -> int:
         """The matrix as an AVColorSpace."""
-        return {"bt601": BT601_LIKE[0], "bt709": BT709, "bt2020": BT2020_NCL}[self.matrix]
+        numbers = {"bt601": BT601_LIKE[0], "bt709": BT709, "bt2020": BT2020_NCL, RGB: IDENTITY}
+        return numbers[self.matrix]
 
     @property
     def av_range(self) -> int:
@@ -126,6 +152,10 @@ class ColourSpec:
         self, rgb: NDArray[np.uint8]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """The same before it is rounded and cut to what samples can hold."""
+        if self.matrix == RGB:
+            top = 2**self.bits - 1
+            red, green, blue = (rgb[..., i] * (top / 255) for i in range(3))
+            return green, blue, red
         kr, kb = _LUMA_WEIGHTS[self.matrix]
         r, g, b = (rgb[..., i].astype(np.float64) / 255 for i in range(3))
         y = kr * r + (1 - kr - kb) * g + kb * b
@@ -176,6 +206,7 @@ def to_supported(
     is_rgb = is_rgb_format(frame.format)
     colour = ColourSpec.of(frame)
     target = rgb_target(*size) if is_rgb else colour
+    full = pixel_format.startswith("yuvj") or is_rgb_format(VideoFormat(pixel_format))
     converted = reformatter.reformat(
         frame,
         width=size[0],
@@ -184,13 +215,15 @@ def to_supported(
         src_colorspace=colour.sws_colorspace,
         dst_colorspace=target.sws_colorspace,
         src_color_range=FULL if is_rgb else colour.av_range,
-        dst_color_range=target.av_range,
+        dst_color_range=FULL if full else target.av_range,
         interpolation=_BICUBIC | EXACT,
         threads=1,
     )
     converted.pts, converted.time_base = frame.pts, frame.time_base
     converted.duration = frame.duration
-    if is_rgb:
+    if full:
+        converted.color_range = FULL
+    elif is_rgb:
         converted.colorspace, converted.color_range = target.av_colorspace, target.av_range
     return converted
 
@@ -216,9 +249,14 @@ def new_frame_like(
     return new
 
 
+def has_alpha(pixel_format: VideoFormat) -> bool:
+    """Whether there is transparency beside the colours."""
+    return any(part.is_alpha for part in pixel_format.components)
+
+
 def without_alpha(pixel_format: str) -> str:
     """The same format without transparency."""
-    return pixel_format.replace("yuva", "yuv", 1)
+    return pixel_format.replace("yuva", "yuv", 1).replace("gbra", "gbr", 1)
 
 
 def rgb_to_planes(rgb_HWC: NDArray[np.uint8], colour: ColourSpec, layout: Layout) -> list[Plane]:

@@ -20,7 +20,6 @@ from streamseg.video.output import OutputPath
 from streamseg.video.part import Part, open_part
 from streamseg.video.writer import VideoWriter
 
-_FALLBACK_FORMAT = "yuv420p"
 _TELL_EVERY_SECONDS = 0.1
 _ROUNDING = 0.001
 """Seconds: Matroska rounds the times of the first frame and of any other to milliseconds."""
@@ -58,10 +57,10 @@ def cut(
     """
     with open_part(src, part, threads=encoder.threads) as source:
         info = source.info
-        known = info.pixel_format if info.pixel_format in LAYOUTS else _FALLBACK_FORMAT
-        encoder = encoder.chosen(format_of(output.muxer), info)
-        pixel_format = encoder_format(encoder, known)
-        written_as = drawn_format(pixel_format, known)
+        kind = format_of(output.muxer)
+        encoder = encoder.chosen(kind, info)
+        pixel_format = encoder_format(encoder, info.pixel_format, kind)
+        written_as = drawn_format(pixel_format)
         size = even_size(info.width, info.height, LAYOUTS[written_as])
         reformatter, frames = VideoReformatter(), 0
         with VideoWriter(

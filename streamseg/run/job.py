@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-
-from av.video.format import VideoFormat
 
 from streamseg.drawing.classes import class_alphas, covered_classes, kept_classes
 from streamseg.drawing.composite import Compositor
 from streamseg.drawing.options import DEFAULT_BACKGROUND, DrawOptions
-from streamseg.drawing.yuv import LAYOUTS, is_rgb_format, rgb_target, seconds
+from streamseg.drawing.yuv import seconds
 from streamseg.errors import SourceError, StoppedError
 from streamseg.labelmaps.options import CleanOptions
 from streamseg.labelmaps.sink import LabelSink
@@ -42,6 +40,7 @@ from streamseg.video.encoder import (
 )
 from streamseg.video.formats import format_of
 from streamseg.video.output import OutputPath
+from streamseg.video.pixelformats import losses
 from streamseg.video.source import Item, Source, SourceInfo
 from streamseg.video.writer import VideoWriter
 
@@ -165,7 +164,7 @@ class Job:
             closing(compositor),
             VideoWriter(
                 output,
-                _as_drawn(info),
+                info,
                 size=compositor.size,
                 pixel_format=encoded,
                 options=encoder,
@@ -208,15 +207,13 @@ class Job:
     def _compositor(self, encoder: EncoderOptions, output: OutputPath) -> tuple[Compositor, str]:
         """What draws, and the pixel format to encode in."""
         info = self.source.info
-        layout = LAYOUTS.get(info.pixel_format)
-        # On a grey picture classes are told apart by their colours too.
-        wanted = _FALLBACK_FORMAT if layout is None or layout.grey else info.pixel_format
+        wanted, kind = info.pixel_format, format_of(output.muxer)
         if self.live and wanted not in ("yuv420p", "yuvj420p", "nv12"):
             # Cameras send 4:2:2; few players show that in H.264, and nobody sees the difference.
             wanted = _FALLBACK_FORMAT
         encoded, backdrop, opaque = None, None, []
         if self.draw.mode == "cutout" and self.draw.background is None:
-            encoded = transparent_format(encoder.codec, output.muxer, wanted)
+            encoded = transparent_format(encoder, wanted, kind)
             if encoded is None:
                 opaque.append(
                     f"{output.final}: {encoder.codec} holds no transparency in this kind of file; "
@@ -224,19 +221,34 @@ class Job:
                     "ffv1 or libvpx-vp9 in .mkv hold it"
                 )
         if encoded is None:
-            encoded = encoder_format(encoder, wanted)
+            encoded = encoder_format(encoder, wanted, kind)
             backdrop = open_backdrop(self.draw)
         compositor = Compositor(
             self.engine.spec.model.classes,
             source_size=(info.width, info.height),
-            pixel_format=drawn_format(encoded, wanted),
+            pixel_format=drawn_format(encoded),
             draw=self.draw,
             orientation=info.orientation,
             backdrop=backdrop,
             threads=min(_MOST_DRAWING_THREADS, cpu_threads()),
         )
         compositor.warnings += opaque
+        if not self.live:
+            compositor.warnings += self._losses(encoder, encoded, compositor.pane_size)
         return compositor, encoded
+
+    def _losses(self, encoder: EncoderOptions, encoded: str, size: tuple[int, int]) -> list[str]:
+        """What the encoder does not hold of the source, unless that was asked for."""
+        info = self.source.info
+        lost = []
+        if encoder.pixel_format is None and not encoder.compatible:
+            lost = losses(info.pixel_format, encoded)
+        if size != (info.width, info.height):
+            lost.append(f"an odd row or column is cut, {size[0]}x{size[1]} is left")
+        if not lost:
+            return []
+        hint = "" if encoder.codec == "ffv1" else "; --codec ffv1 and an .mkv output keep more"
+        return [f"{info.name}: for {encoder.codec}, {' and '.join(lost)}{hint}"]
 
     def _count(self, item: Item) -> None:
         duration = float(1 / self.source.info.rate)
@@ -348,11 +360,3 @@ def _wait_through_interrupts(pipeline: Pipeline) -> None:
             return pipeline.wait()
         except KeyboardInterrupt:
             continue
-
-
-def _as_drawn(info: SourceInfo) -> SourceInfo:
-    """With the colour tags of what is written: RGB is drawn, and encoded, as YUV."""
-    if not is_rgb_format(VideoFormat(info.pixel_format)):
-        return info
-    target = rgb_target(info.width, info.height)
-    return replace(info, colorspace=target.av_colorspace, color_range=target.av_range)

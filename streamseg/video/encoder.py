@@ -9,17 +9,16 @@ import av
 from av.container import OutputContainer
 from av.video.stream import VideoStream
 
-from streamseg.drawing.yuv import FULL, LAYOUTS
+from streamseg.drawing.yuv import FULL, IDENTITY, LAYOUTS, rgb_target
 from streamseg.errors import UsageError
 from streamseg.video.codecs import by_format, find_encoder, quality_options, time_unit
 from streamseg.video.formats import Format
 from streamseg.video.orientation import fitted_matrix
+from streamseg.video.pixelformats import nearest, traits
 from streamseg.video.source import SourceInfo
 
 AUTO = "auto"
 _FOR_BROWSERS = "yuv420p"
-_WITHOUT_YUV = ("rgb24", "bgr24", "gbrp", "bgr0", "bgra", "rgba", "pal8")
-"""What encoders take that know no YUV, best first."""
 _FULL_RANGE = ("mjpeg", "ljpeg")
 """Encoders that take limited range only as a breach of their standard."""
 
@@ -68,8 +67,7 @@ class EncoderOptions:
         """
         codec = self.codec
         if codec == AUTO:
-            layout = LAYOUTS.get(info.pixel_format)
-            deep = layout is not None and layout.bits > 8 and not self.compatible
+            deep = traits(info.pixel_format).bits > 8 and not self.compatible
             codec = output.deep_codec if deep else output.codec
         return replace(self, codec=find_encoder(codec).name)
 
@@ -89,70 +87,64 @@ class EncoderOptions:
         return options
 
 
-def encoder_format(options: EncoderOptions, wanted: str) -> str:
-    """The pixel format to encode in: the source's own if the encoder takes it, else yuv420p.
+def encoder_format(options: EncoderOptions, wanted: str, output: Format) -> str:
+    """The pixel format to encode in: the nearest to the source's own that encoder and file hold.
 
     Args:
         options: `EncoderOptions.chosen`.
         wanted: the source's format.
+        output: kind of file.
 
     Raises:
         UsageError: no such encoder, or one that does not take what is asked for.
     """
-    codec = options.codec
-    formats = [f.name for f in find_encoder(codec).video_formats or []]
+    codec = find_encoder(options.codec)
+    formats = [f.name for f in codec.video_formats or []]
     asked = _FOR_BROWSERS if options.compatible else options.pixel_format
     if asked is not None:
         if formats and asked not in formats:
-            raise UsageError(f"--pix-fmt {asked}: {codec} takes {', '.join(formats)}")
+            raise UsageError(f"--pix-fmt {asked}: {codec.name} takes {', '.join(formats)}")
         return asked
-    if codec in _FULL_RANGE:
-        wanted, formats = wanted.replace("yuv4", "yuvj4"), [f for f in formats if "yuvj" in f]
-    if not formats or wanted in formats:
-        return wanted
-    for candidate in ("yuv420p", "nv12", "yuvj420p", *LAYOUTS, *_WITHOUT_YUV, *formats):
-        if candidate in formats and not candidate.startswith(("gray", "mono", "ya")):
-            return candidate
-    raise UsageError(f"{codec} takes no colour pictures; 'streamseg codecs' lists what does")
+    if codec.name in _FULL_RANGE:
+        formats = [f for f in formats if "yuvj" in f]
+    if not holds_alpha(codec, output):
+        formats = [f for f in formats if not traits(f).alpha or codec.name == "gif"]
+    # Classes are told apart by their colours on a grey picture too.
+    seen = traits(wanted)
+    if seen.grey:
+        wanted = "yuv420p" if seen.bits <= 8 else f"yuv420p{min(16, seen.bits)}le"
+    if not formats:
+        return drawn_format(wanted)
+    found = nearest(wanted, formats)
+    if found is None:
+        raise UsageError(f"{codec.name} takes no colour pictures; 'streamseg codecs' lists others")
+    return found
 
 
-def drawn_format(encoded: str, wanted: str) -> str:
-    """The pixel format to draw in: the encoder's, where frames of it can be drawn on.
-
-    Args:
-        encoded: of the encoder.
-        wanted: of the source.
-    """
-    for candidate in (encoded, wanted):
-        if candidate in LAYOUTS and not LAYOUTS[candidate].grey:
-            return candidate
-    return "yuv420p"
+def drawn_format(encoded: str) -> str:
+    """The pixel format to draw in for one to encode in: itself, or one that holds all of it."""
+    colour = [name for name, layout in LAYOUTS.items() if not layout.grey]
+    return nearest(encoded, colour) or "yuv420p"
 
 
-def transparent_format(codec: str, muxer: str, wanted: str) -> str | None:
-    """The pixel format with transparency that is nearest to another one; None if there is none.
-
-    Args:
-        codec: video encoder.
-        muxer: FFmpeg's name of the kind of file; MP4 and MOV keep none of VP8's and VP9's.
-        wanted: format of the picture.
+def transparent_format(options: EncoderOptions, wanted: str, output: Format) -> str | None:
+    """As `encoder_format`, with transparency; None if encoder or file hold none.
 
     Raises:
         UsageError: no such encoder.
     """
-    encoder = find_encoder(codec)
-    if encoder.canonical_name in ("vp8", "vp9") and muxer not in ("matroska", "webm"):
+    codec = find_encoder(options.codec)
+    if not holds_alpha(codec, output):
         return None
-    names = [f.name for f in encoder.video_formats or []]
-    known = [name for name in names if name in LAYOUTS and LAYOUTS[name].alpha]
-    layout = LAYOUTS[wanted]
+    names = [f.name for f in codec.video_formats or []]
+    return nearest(wanted, [n for n in names if n in LAYOUTS and LAYOUTS[n].alpha])
 
-    def distance(name: str) -> tuple[bool, int, int]:
-        other = LAYOUTS[name]
-        chroma = other.chroma_x * other.chroma_y - layout.chroma_x * layout.chroma_y
-        return (chroma > 0 or other.bits < layout.bits, abs(other.bits - layout.bits), abs(chroma))
 
-    return min(known, key=distance, default=None)
+def holds_alpha(codec: av.Codec, output: Format) -> bool:
+    """Whether transparency is there again when the file is read."""
+    if codec.canonical_name in ("vp8", "vp9"):
+        return output.muxer in ("matroska", "webm")
+    return codec.canonical_name not in ("hevc", "gif", "av1")
 
 
 def add_video(
@@ -191,8 +183,7 @@ def add_video(
     context.time_base = unit
     context.thread_count = options.threads
     context.sample_aspect_ratio = info.sample_aspect_ratio
-    context.color_range = FULL if pixel_format.startswith("yuvj") else info.color_range
-    context.colorspace = info.colorspace
+    context.colorspace, context.color_range = _tags(info, size, pixel_format)
     context.color_primaries = info.color_primaries
     context.color_trc = info.color_trc
     if codec.canonical_name == "hevc" and output.starts_at_zero:
@@ -201,6 +192,16 @@ def add_video(
         stored = info.width, info.height
         stream.set_display_matrix(fitted_matrix(info.display_matrix, stored, size))
     return stream
+
+
+def _tags(info: SourceInfo, size: tuple[int, int], pixel_format: str) -> tuple[int, int]:
+    """Matrix and range of what is encoded."""
+    if traits(pixel_format).rgb:
+        return IDENTITY, FULL
+    if traits(info.pixel_format).rgb:
+        target = rgb_target(*size)
+        return target.av_colorspace, target.av_range
+    return info.colorspace, FULL if pixel_format.startswith("yuvj") else info.color_range
 
 
 def _clock(codec: str, info: SourceInfo, output: Format) -> tuple[Fraction, Fraction]:

@@ -14,7 +14,7 @@ from av.video.codeccontext import VideoCodecContext
 from streamseg.errors import UsageError
 from streamseg.video.codecs import by_format, find_encoder, hardware_of, quality_options
 from streamseg.video.encoder import EncoderOptions, encoder_format
-from streamseg.video.formats import FORMATS
+from streamseg.video.formats import FORMATS, MATROSKA
 from streamseg.video.starting import why_not_started
 
 _SIZES = ((640, 480), (352, 288), (720, 576), (512, 512), (1920, 1080))
@@ -90,7 +90,7 @@ def _tried(name: str) -> Encoder:
 
 def _why_not(name: str, size: tuple[int, int]) -> str | None:
     try:
-        pixel_format = encoder_format(EncoderOptions(codec=name), "yuv420p")
+        pixel_format = encoder_format(EncoderOptions(codec=name), "yuv420p", MATROSKA)
         context = av.CodecContext.create(name, "w")
         assert isinstance(context, VideoCodecContext)
         context.width, context.height = size

@@ -16,6 +16,7 @@ from streamseg import segment_video
 from streamseg.errors import OutputError, UsageError
 from streamseg.video.encoder import EncoderOptions, encoder_format
 from streamseg.video.file import FileSource
+from streamseg.video.formats import MP4
 from streamseg.video.output import OutputPath
 from streamseg.video.writer import VideoWriter, with_decoding_times
 from tests.streamseg.clips import Clip, audio_packets, noise, read_times
@@ -214,8 +215,8 @@ def test_a_read_only_disk_is_told_before_any_work(
 
 
 def test_frames_are_encoded_in_their_own_format_where_possible() -> None:
-    assert encoder_format(EncoderOptions(codec="libx264"), "yuv422p10le") == "yuv422p10le"
-    assert encoder_format(EncoderOptions(codec="libsvtav1"), "yuv444p") == "yuv420p"
+    assert encoder_format(EncoderOptions(codec="libx264"), "yuv422p10le", MP4) == "yuv422p10le"
+    assert encoder_format(EncoderOptions(codec="libsvtav1"), "yuv444p", MP4) == "yuv420p"
 
 
 @pytest.fixture
