@@ -6,6 +6,11 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from PIL import Image
+
+from train.data.coco import coco_files
+from train.data.colourmasks import colour_list, folders_of
+from train.data.cvat import cvat_files
 from train.data.sbd import sbd_folder
 from train.data.voc import voc_folder
 from train.errors import TrainError
@@ -25,7 +30,7 @@ MARKS: dict[str, tuple[tuple[str, ...], ...]] = {
     "camvid": (("train", "trainannot"), ("val", "valannot")),
     "folder": (("images", "labels"),),
 }
-"""Of each layout, the sets of paths of which one is enough. labelme has none: see `_labelme`."""
+"""Of each layout, the sets of paths of which one is enough. The others are told by their files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +58,46 @@ def recognise(root: Path) -> list[Recognised]:
                 break
     if any(one.layout == "voc" for one in found) and (sbd := sbd_folder(root, voc_folder(root))):
         found.append(Recognised("voc_aug", f"{sbd.name} of SBD is there too"))
-    if not found and (example := _labelme(root)):
-        found.append(Recognised("labelme", f"{example} is a file of labelme"))
+    found = _by_content(root, found)
     if not found:
         wanted = "; ".join(f"{name}: {_list(sets[0])}" for name, sets in MARKS.items())
         raise TrainError(
-            f"{root}: none of the known layouts; looked for {wanted}; labelme: JSON files with "
-            "shapes. docs/data.md shows each"
+            f"{root}: none of the known layouts; looked for {wanted}; labelme, coco: their JSON "
+            "files; cvat: its XML file; colours: a list of colours. docs/data.md shows each"
         )
     return found
+
+
+def _by_content(root: Path, found: list[Recognised]) -> list[Recognised]:
+    """With the layouts that are told by what files hold."""
+    listed, folders = colour_list(root), folders_of(root)
+    # "folder" and VOC have numbers in the same places
+    if listed and folders and (listed.name != "classes.txt" or _in_colour(folders[1])):
+        why = f"{listed.name} has colours, {folders[1].name} is there"
+        return [Recognised("colours", why), *(one for one in found if one.layout != "folder")]
+    if found:
+        return found
+    if example := _labelme(root):
+        return [Recognised("labelme", f"{example} is a file of labelme")]
+    if files := coco_files(root):
+        name = next(iter(files)).relative_to(root).as_posix()
+        return [Recognised("coco", f"{name} is a file of COCO's kind")]
+    if trees := cvat_files(root):
+        name = next(iter(trees)).relative_to(root).as_posix()
+        return [Recognised("cvat", f"{name} is a file of CVAT's")]
+    return []
+
+
+def _in_colour(folder: Path) -> bool:
+    """Whether a folder's first PNG is a colour picture."""
+    path = next(iter(sorted(folder.rglob("*.png"))), None)
+    if path is None:
+        return False
+    try:
+        with Image.open(path) as picture:
+            return picture.mode in ("RGB", "RGBA")
+    except OSError:
+        return False
 
 
 AUTO = "auto"
@@ -112,8 +148,16 @@ def splits_of(layout: str, root: Path) -> list[str]:
         return ["train", "val", "test"]
     if layout == "cityscapes_coarse":
         return ["train_extra", "train_coarse", "val"]
-    if layout in ("labelme", "folder"):
-        folder = root / "images" if layout == "folder" else root
+    if layout == "coco" and len(coco_files(root)) > 1:
+        return ["train", "val", "test"]
+    if layout == "coco":
+        return ["train", "val"]
+    if layout == "cvat":
+        below = sorted({path.parent.name for path in cvat_files(root) if path.parent != root})
+        return below or ["train", "val"]
+    if layout in ("labelme", "folder", "colours"):
+        folders = folders_of(root) if layout == "colours" else None
+        folder = folders[0] if folders else root / "images" if layout == "folder" else root
         below = [p.name for p in folder.iterdir() if p.is_dir() and p.name[0] != "."]
         return sorted(below, key=lambda name: (name != "train", name != "val", name)) or [
             "train",

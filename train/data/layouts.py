@@ -10,7 +10,10 @@ from pathlib import Path
 
 from train.data.camvid import find_camvid
 from train.data.cityscapes import find_cityscapes, find_cityscapes_coarse
+from train.data.coco import find_coco
 from train.data.cocostuff import find_cocostuff10k, find_cocostuff164k
+from train.data.colourmasks import find_colours
+from train.data.cvat import find_cvat
 from train.data.detect import layout_of, other_layout
 from train.data.folder import find_folder
 from train.data.items import Split
@@ -27,6 +30,9 @@ LAYOUTS: dict[str, Callable[[Path, str], Split]] = {
     "cocostuff164k": find_cocostuff164k,
     "camvid": find_camvid,
     "labelme": find_labelme,
+    "coco": find_coco,
+    "cvat": find_cvat,
+    "colours": find_colours,
     "folder": find_folder,
 }
 

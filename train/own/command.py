@@ -50,8 +50,8 @@ def main(
 ) -> None:
     """Make a model file of your own labelled PICTURES, for `streamseg video --model`.
 
-    PICTURES may be JSON files of labelme, folders of pictures and index PNGs, or any other layout
-    of docs/data.md. The same command again goes on where it stopped.
+    PICTURES may be files of labelme, COCO or CVAT, pictures with colour or index PNGs, or any
+    layout of docs/data.md. The same command again goes on where it stopped.
     """
     began = time.monotonic()
     folder = folder or output.with_name(f"{output.stem}-run")
