@@ -10,7 +10,7 @@ Knows how sources, engines and outputs are opened and put together; the work is 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +27,7 @@ from streamseg.errors import StoppedError, UsageError
 from streamseg.labelmaps.measuring import open_measuring
 from streamseg.labelmaps.options import CleanOptions
 from streamseg.labelmaps.outputs import LabelOutputs, open_sinks
+from streamseg.labelmaps.sink import Onlooker
 from streamseg.labelmaps.specks import without_specks
 from streamseg.labels import Labels
 from streamseg.live.address import is_served_once
@@ -284,6 +285,7 @@ class Segmenter(ClosedAtExit):
         encoder: EncoderOptions | None = None,
         camera: CameraOptions | None = None,
         overwrite: bool = False,
+        onlookers: Sequence[Onlooker] = (),
         stop: threading.Event | None = None,
         on_progress: OnProgress = None,
     ) -> Stats:
@@ -301,6 +303,7 @@ class Segmenter(ClosedAtExit):
             realtime: `source` is a file, played at its own speed.
             duration_seconds: end after this long; None goes on to the end of the stream.
             camera: what is asked of the camera, and how long it is waited for.
+            onlookers: handed every segmented frame; a page, for one (`streamseg.page.screen`).
             size: as in `video`, with all that follow.
 
         Raises:
@@ -340,6 +343,7 @@ class Segmenter(ClosedAtExit):
             chosen = self._pool.get(net_size, low_latency=True, watcher=told.watcher)
             opened = kept or open_source()
             clock.restart()
+            look_size = network_size(opened.info, chosen.engine.spec.model.sizes, size)
             job = Job(
                 opened,
                 chosen.engine,
@@ -347,6 +351,10 @@ class Segmenter(ClosedAtExit):
                 size=size,
                 draw=draw,
                 clean=clean,
+                sinks=[
+                    stack.enter_context(onlooker.open(opened, look_size, self.header))
+                    for onlooker in onlookers
+                ],
                 live=True,
                 stopped=self._stopped(stop),
             )

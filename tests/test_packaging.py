@@ -61,6 +61,8 @@ def test_wheel_ships_every_module_the_model_the_clip_and_the_type_marker(
     wanted = {p.relative_to(ROOT).as_posix() for p in ours}
     wanted |= {"streamseg/models/mbv2.onnx", "streamseg/py.typed"}
     wanted |= {"streamseg/sample/street.mp4", "streamseg/sample/LICENSE-street.txt"}
+    page = (ROOT / "streamseg/page/static").iterdir()
+    wanted |= {p.relative_to(ROOT).as_posix() for p in page}
     assert wanted <= set(wheel_names)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -23,7 +24,12 @@ from streamseg.cli.options import (
 from streamseg.cli.video import finish
 
 if TYPE_CHECKING:
+    from streamseg.cli.bars import RunBar
+    from streamseg.drawing.options import DrawOptions
     from streamseg.live.options import CameraOptions
+    from streamseg.page.screen import Screen
+    from streamseg.run.job import OnProgress, RunProgress
+
 
 SOURCE_LOST = 3
 """Exit code: the camera was given up; the recording is whole."""
@@ -83,6 +89,61 @@ def camera_options(command: F) -> F:
     return command
 
 
+def page_options(command: F) -> F:
+    """Add whether and where a run can be looked at."""
+    for option in reversed(
+        (
+            click.option(
+                "--view",
+                type=click.Choice(["browser", "none"]),
+                help="Serve a page to look at, and open it [default: browser on a terminal].",
+            ),
+            click.option(
+                "--host",
+                default="127.0.0.1",
+                show_default=True,
+                help="Address to serve the page at; others than this machine then need a token, "
+                "which is printed.",
+            ),
+            click.option(
+                "--port",
+                type=click.IntRange(0, 65_535),
+                help="Its port [default: the first free one from 8008].",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+@contextmanager
+def page(
+    values: dict[str, Any], draw: DrawOptions, bar: RunBar
+) -> Iterator[tuple[list[Screen], OnProgress]]:
+    """Serve the page that `page_options` ask for, to the end of the block.
+
+    Yields:
+        Who looks on, and whom to tell how the run goes.
+    """
+    view, host, port = values.pop("view"), values.pop("host"), values.pop("port")
+    if view == "none" or (view is None and (bar.quiet or not bar.on_terminal)):
+        yield [], bar
+        return
+    from streamseg.page.screen import Screen
+    from streamseg.page.server import PageServer, open_browser
+
+    screen = Screen(draw)
+
+    def tell(progress: RunProgress) -> None:
+        bar(progress)
+        screen.progress(progress)
+
+    with PageServer(screen, host=host, port=port) as server:
+        bar.notice(f"page: {server.address}")
+        open_browser(server.address)
+        yield [screen], tell
+
+
 def take_camera(values: dict[str, Any]) -> CameraOptions:
     """Take the values of `camera_options` out of a command's."""
     from streamseg.live.options import CameraOptions
@@ -108,6 +169,7 @@ def take_camera(values: dict[str, Any]) -> CameraOptions:
 @click.option("--realtime", is_flag=True, help="SOURCE is a file: play it at its own speed.")
 @click.option("--out", "record", metavar="FILE", help="Record to this .mp4, .mkv …")
 @click.option("--duration", "duration_seconds", type=Number(min=0, min_open=True), help="Seconds.")
+@page_options
 @camera_options
 @engine_options("mbv2-voc")
 @drawing_options
@@ -130,6 +192,7 @@ def webcam(
     draw, clean, encoder = take_drawing(values), take_cleaning(values), take_encoder(values)
     with (
         RunBar(live=True, quiet=quiet or json_target == "-") as bar,
+        page(values, draw, bar) as (screens, on_progress),
         open_segmenter(values, bar.watcher) as segmenter,
     ):
         stats = segmenter.live(
@@ -139,7 +202,8 @@ def webcam(
             clean=clean,
             encoder=encoder,
             camera=camera,
-            on_progress=bar,
+            onlookers=screens,
+            on_progress=on_progress,
             **values,
         )
     finish(stats, json_target, quiet)

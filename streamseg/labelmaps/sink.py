@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
-from streamseg.video.source import Item
+from streamseg.models.modelfile import ModelHeader
+from streamseg.video.source import Item, Source
 
 
 class LabelSink(ABC):
@@ -47,3 +48,16 @@ class LabelSink(ABC):
     ) -> None:
         if error is not None:
             self.abort()
+
+
+class Onlooker(Protocol):
+    """Wants to see a live run, which is not there yet."""
+
+    def open(self, source: Source, size: tuple[int, int], header: ModelHeader) -> LabelSink:
+        """The run begins.
+
+        Args:
+            source: opened.
+            size: width and height of the labels to come, upright.
+            header: of the model.
+        """

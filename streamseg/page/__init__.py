@@ -1,0 +1,1 @@
+"""A live run in the browser. Knows nothing about engines, cameras and how they are opened."""
