@@ -306,6 +306,9 @@ def input_options(command: F) -> F:
         (
             click.option("--fps", type=Rate(), help="Rate of pictures (a folder or a pattern)."),
             click.option(
+                "--deinterlace", is_flag=True, help="Make whole frames of interlaced ones."
+            ),
+            click.option(
                 "--hwaccel",
                 metavar="auto|NAME",
                 help="Decode on a GPU (cuda, qsv, vaapi, videotoolbox …), if that works here.",
@@ -448,7 +451,11 @@ def take_input(values: dict[str, Any]) -> InputOptions:
     """Take the values of `input_options` out of a command's."""
     from streamseg.video.opening import InputOptions
 
-    return InputOptions(fps=values.pop("fps"), hwaccel=values.pop("hwaccel"))
+    return InputOptions(
+        fps=values.pop("fps"),
+        hwaccel=values.pop("hwaccel"),
+        deinterlace=values.pop("deinterlace"),
+    )
 
 
 def take_encoder(values: dict[str, Any]) -> EncoderOptions:

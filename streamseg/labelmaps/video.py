@@ -66,6 +66,7 @@ class LabelVideo(LabelSink):
                 # The source's own times, wherever they begin: they tell which frame is meant.
                 clock_is_arbitrary=False,
                 sample_aspect_ratio=Fraction(1),
+                field_order=None,
                 color_range=_FULL_RANGE,
                 colorspace=_UNSPECIFIED,
                 color_primaries=_UNSPECIFIED,

@@ -10,6 +10,8 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
 from streamseg.drawing.yuv import to_supported
+from streamseg.video.interlace import FieldMarker
+from streamseg.video.source import FieldOrder
 
 _PALETTE = "pal8"
 _MOVED_SECONDS = Fraction(1, 1000)
@@ -21,9 +23,11 @@ class Adapter:
 
     Args:
         encoder: opened.
+        field_order: of interlaced frames, for an encoder that keeps them so.
     """
 
-    def __init__(self, encoder: VideoCodecContext) -> None:
+    def __init__(self, encoder: VideoCodecContext, field_order: FieldOrder | None = None) -> None:
+        self._marker = FieldMarker(field_order) if field_order else None
         self._encoder = encoder
         self._size = encoder.width, encoder.height
         self._reformatter = VideoReformatter()
@@ -49,7 +53,7 @@ class Adapter:
             made.duration = frame.duration
             frame = made
         self._to_a_tick(frame)
-        return frame
+        return self._marker.marked(frame) if self._marker else frame
 
     def _with_palette(self, frame: VideoFrame) -> VideoFrame:
         """In the 256 colours that suit it best, dithered."""

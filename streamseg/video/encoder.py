@@ -13,6 +13,7 @@ from streamseg.drawing.yuv import FULL, IDENTITY, LAYOUTS, rgb_target
 from streamseg.errors import UsageError
 from streamseg.video.codecs import by_format, find_encoder, quality_options, time_unit
 from streamseg.video.formats import Format
+from streamseg.video.interlace import FIELD_ORDERS, options_for
 from streamseg.video.orientation import fitted_matrix
 from streamseg.video.pixelformats import nearest, traits
 from streamseg.video.source import SourceInfo
@@ -155,7 +156,7 @@ def add_video(
     options: EncoderOptions,
     output: Format,
 ) -> VideoStream:
-    """A stream for the source's rate, time base, colour tags and display matrix.
+    """A stream for the source's rate, time base, colour tags, fields and display matrix.
 
     Raises:
         UsageError: an unknown encoder, or one that this kind of file cannot hold.
@@ -168,6 +169,8 @@ def add_video(
         )
     unit, rate = _clock(options.codec, info, output)
     told = options.as_options(size, info, output) | by_format(options.codec, pixel_format)
+    if info.field_order is not None:
+        told |= options_for(options.codec, info.field_order)
     try:
         stream = container.add_stream(options.codec, rate=rate, options=told)
     except (av.error.FFmpegError, ValueError) as error:
@@ -186,6 +189,8 @@ def add_video(
     context.colorspace, context.color_range = _tags(info, size, pixel_format)
     context.color_primaries = info.color_primaries
     context.color_trc = info.color_trc
+    if info.field_order is not None:
+        context.field_order = FIELD_ORDERS[info.field_order]
     if codec.canonical_name == "hevc" and output.starts_at_zero:
         context.codec_tag = "hvc1"  # QuickTime, Safari and iOS play no other
     if info.display_matrix is not None:
@@ -198,7 +203,7 @@ def _tags(info: SourceInfo, size: tuple[int, int], pixel_format: str) -> tuple[i
     """Matrix and range of what is encoded."""
     if traits(pixel_format).rgb:
         return IDENTITY, FULL
-    if traits(info.pixel_format).rgb:
+    if traits(info.pixel_format).rgb and not traits(pixel_format).grey:
         target = rgb_target(*size)
         return target.av_colorspace, target.av_range
     return info.colorspace, FULL if pixel_format.startswith("yuvj") else info.color_range

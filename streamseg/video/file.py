@@ -60,12 +60,14 @@ class FileSource(ContainerReader):
     ) -> None:
         self._skip_seconds = skip_seconds
         self._source = place_of(path)
-        self._hwaccel = (options or InputOptions()).hwaccel
+        options = options or InputOptions()
+        self._hwaccel, self._deinterlaced = options.hwaccel, options.deinterlace
         self.name = self._source.name
         """As the user wrote it."""
         self.leftover: list[AnyPacket] = []
         self.warnings: list[str] = []
         self._frames = 0
+        self._interlaced = 0
         self._damage = Damage(self.name)
         self._timeline = Timeline()
         self._order = DisplayOrder()
@@ -163,6 +165,11 @@ class FileSource(ContainerReader):
             self.warnings += self._damage.found(self.info, self._container.duration, self._frames)
             if self._fitter is not None:
                 self.warnings += [f"{self.name}: {said}" for said in self._fitter.warnings]
+            if self._interlaced and self.info.field_order is None and not self._deinterlaced:
+                self.warnings.append(
+                    f"{self.name}: {self._interlaced} of its frames are interlaced, and the first "
+                    "is not: all are written as whole ones; --deinterlace makes them whole"
+                )
             if self._timeline.joints:
                 self.warnings.append(
                     f"{self.name}: its timestamps start over {self._timeline.joints} times (joined "
@@ -187,6 +194,7 @@ class FileSource(ContainerReader):
                 continue
             for frame in self._decode_packet(packet):
                 last_pts = self._timestamp(frame, last_pts)
+                self._interlaced += frame.interlaced_frame
                 item = Item(self._frames, self._fitted(frame), self._pending)
                 self._pending = []
                 self._frames += 1

@@ -40,6 +40,8 @@ class InputOptions:
     hwaccel: str | None = None
     """Decode on other silicon: ``auto``, or ``cuda``, ``qsv``, ``vaapi``, ``videotoolbox`` …;
     None decodes on the processor."""
+    deinterlace: bool = False
+    """Make whole frames of interlaced ones, one of each."""
 
     def __post_init__(self) -> None:
         if self.fps is not None and not 0 < self.fps <= 1000:

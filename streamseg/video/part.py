@@ -13,6 +13,7 @@ from pathlib import Path
 from streamseg.closing import ClosedAtExit
 from streamseg.errors import SourceError, UsageError
 from streamseg.video.file import FileSource
+from streamseg.video.interlace import Deinterlaced
 from streamseg.video.opening import InputOptions
 from streamseg.video.pictures import PictureSource, picture_files
 from streamseg.video.source import AnyPacket, Item, Source, SourceInfo, interruptible
@@ -212,4 +213,6 @@ def open_part(
             skip_seconds=part.start_seconds,
             options=options,
         )
+        if options.deinterlace:
+            video = Deinterlaced(video)
     return PartOf(video, part) if part else video

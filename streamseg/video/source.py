@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from types import TracebackType
-from typing import Protocol, Self, TypeAlias
+from typing import Literal, Protocol, Self, TypeAlias
 
 import numpy as np
 from av.container import InputContainer
@@ -26,6 +26,7 @@ from streamseg.video.orientation import DisplayMatrix, display_matrix
 from streamseg.video.tracks import Tracks
 
 AnyPacket: TypeAlias = "Packet[Stream]"
+FieldOrder: TypeAlias = Literal["tff", "bff"]
 
 
 @dataclass(slots=True)
@@ -75,6 +76,8 @@ class SourceInfo:
     """When the file's first frame is shown, seconds: times that people give count from it."""
     clock_is_arbitrary: bool = False
     """The kind of file begins at any time of a clock that runs on: transport streams, DVDs, HLS."""
+    field_order: FieldOrder | None = None
+    """Of an interlaced picture: which field comes first; None: frames are whole."""
     display_matrix: DisplayMatrix | None = None
     """How a player turns and mirrors the picture, to be copied; None: as it is stored."""
     color_range: int = 0
@@ -132,6 +135,21 @@ def plausible_rate(stream: VideoStream, frame: VideoFrame) -> Fraction:
     return guess if guess and guess <= _IMPLAUSIBLE_RATE else _NO_RATE
 
 
+# AVFieldOrder (libavcodec/defs.h): the field that is shown first.
+_TOP_FIRST, _BOTTOM_FIRST = (2, 5), (3, 4)
+
+
+def _field_order(frame: VideoFrame, stream: VideoStream) -> FieldOrder | None:
+    declared = int(getattr(stream.codec_context, "field_order", 0) or 0)
+    if declared in _BOTTOM_FIRST:
+        return "bff"
+    if declared in _TOP_FIRST:
+        return "tff"
+    if not frame.interlaced_frame:
+        return None
+    return "bff" if stream.codec_context.name == "dvvideo" else "tff"
+
+
 def _grid_rate(stream: VideoStream) -> Fraction | None:
     guess = stream.guessed_rate
     return guess if guess and guess <= _IMPLAUSIBLE_RATE else None
@@ -165,6 +183,7 @@ def describe(
         start=start,
         first_shown=first_shown,
         clock_is_arbitrary=clock_is_arbitrary,
+        field_order=_field_order(frame, stream),
         display_matrix=display_matrix(frame),
         color_range=int(frame.color_range),
         colorspace=int(frame.colorspace),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from math import lcm
 from types import TracebackType
 from typing import Self
@@ -18,6 +19,7 @@ from streamseg.video.adapting import Adapter
 from streamseg.video.durations import Durations
 from streamseg.video.encoder import EncoderOptions, add_video
 from streamseg.video.formats import Format, format_of
+from streamseg.video.interlace import keeps_fields
 from streamseg.video.luggage import Luggage
 from streamseg.video.output import OutputPath, cannot_write
 from streamseg.video.shift import Shift
@@ -66,7 +68,15 @@ class VideoWriter:
         self._format = format_of(output.muxer)
         self._shift = Shift(info, self._format)
         self._durations = Durations()
-        self._open(info, size, pixel_format, options.chosen(self._format, info))
+        options = options.chosen(self._format, info)
+        if info.field_order is not None and not keeps_fields(options.codec, size):
+            self.warnings.append(
+                f"{info.name}: is interlaced, and {options.codec} does not keep that (at "
+                f"{size[0]}x{size[1]}): the comb stays, unmarked; --deinterlace makes frames "
+                "whole, libx264 keeps fields"
+            )
+            info = replace(info, field_order=None)
+        self._open(info, size, pixel_format, options)
 
     def _open(
         self,
@@ -105,7 +115,7 @@ class VideoWriter:
             else:
                 luggage.pack(self._container, add_picture)
             start(self._video.codec_context, self.output.final)
-            self._adapter = Adapter(self._video.codec_context)
+            self._adapter = Adapter(self._video.codec_context, info.field_order)
             refused = self._start_container()
         except BaseException:
             self.abort()
