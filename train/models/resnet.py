@@ -44,6 +44,27 @@ def set_dilation(block: nn.Module, first: int, second: int) -> None:
         conv.dilation, conv.padding = (rate, rate), (rate, rate)
 
 
+def deep_stem(channels: int) -> nn.Sequential:
+    """Three 3x3 convolutions for the 7x7, as PSPNet's code has them, with the last's BatchNorm."""
+    sizes = ((3, channels), (channels, channels), (channels, 2 * channels))
+    layers: list[nn.Module] = []
+    for index, (c_in, c_out) in enumerate(sizes):
+        stride = 2 if index == 0 else 1
+        layers += [
+            nn.Conv2d(c_in, c_out, 3, stride=stride, padding=1, bias=False),
+            nn.BatchNorm2d(c_out),
+            nn.ReLU(inplace=True),
+        ]
+    return nn.Sequential(*layers[:-1])  # the backbone has the last ReLU
+
+
+def widen(block: nn.Module, c_in: int) -> None:
+    """Let a layer's first bottleneck take another number of channels."""
+    block.conv1 = nn.Conv2d(c_in, cast(nn.Conv2d, block.conv1).out_channels, 1, bias=False)
+    shortcut = cast(nn.Sequential, block.downsample)
+    shortcut[0] = nn.Conv2d(c_in, cast(nn.Conv2d, shortcut[0]).out_channels, 1, bias=False)
+
+
 class ResNetBackbone(nn.Module):
     """ResNet (He et al. 2016) without pooling and classifier, dilated to a chosen output stride.
 
@@ -63,6 +84,8 @@ class ResNetBackbone(nn.Module):
             output stride 16 only. Its low features are those before block 1's stride.
         basic_dilation: ResNet-18 and -34: whether the first 3x3 of a block is dilated alone, as in
             report 000 and mmsegmentation, or both are.
+        deep_stem_channels: of the first of three 3x3 convolutions in place of the 7x7: 64 in
+            PSPNet's code (whose last has 128), 32 in mmsegmentation's ResNetV1c; 0: the 7x7.
         dilation_rule: whether the first block of a dilated layer is dilated too (``dilate``, as in
             PSPNet's code and report 000) or keeps the dilation it was trained with (``keep``; the
             weights of torchvision's pretrained DeepLabV3 need it).
@@ -77,6 +100,7 @@ class ResNetBackbone(nn.Module):
         block_strides: BlockStrides = "resnet",
         dilation_rule: DilationRule = "dilate",
         basic_dilation: BasicDilation = "first",
+        deep_stem_channels: int = 0,
     ) -> None:
         super().__init__()
         if output_stride not in (8, 16, 32):
@@ -88,6 +112,10 @@ class ResNetBackbone(nn.Module):
         self.name = name
         net = RESNETS[name]()
         self.conv1, self.bn1, self.relu, self.maxpool = net.conv1, net.bn1, net.relu, net.maxpool
+        if deep_stem_channels:
+            self.conv1, self.bn1 = deep_stem(deep_stem_channels), nn.Identity()
+            if deep_stem_channels != 32:
+                widen(net.layer1[0], 2 * deep_stem_channels)
         self.layer1, self.layer2 = net.layer1, net.layer2
         self.layer3, self.layer4 = net.layer3, net.layer4
         self.low_before_last = block_strides == "deeplab"

@@ -137,6 +137,7 @@ def _backbone_options(spec: ModelSpec) -> dict[str, Any]:
             "multi_grid": spec.multi_grid,
             "block_strides": spec.block_strides,
             "basic_dilation": spec.basic_dilation,
+            "deep_stem_channels": spec.deep_stem,
         }
     return options | {"last_conv": spec.last_conv, "late_padding": spec.late_padding}
 

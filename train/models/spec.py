@@ -33,6 +33,9 @@ class ModelSpec:
     basic_dilation: BasicDilation = "first"
     """ResNet-18 and -34: which 3x3 convolutions of a dilated block are dilated: the first, as in
     report 000 and mmsegmentation, or both, as in checkpoints without this key."""
+    deep_stem: int = 0
+    """ResNet: three 3x3 convolutions for the first 7x7, of which the first has so many channels: 64
+    in PSPNet's code, 32 in mmsegmentation's; 0: the 7x7."""
     late_padding: tuple[bool, ...] = ()
     """MobileNet: for each stride-2 layer in turn, whether its windows lie one pixel further right
     and down, as in TensorFlow's SAME; empty: none. Weights decide which fits; moving one layer
@@ -84,6 +87,7 @@ class ModelSpec:
             ("block_strides", self.block_strides, ["resnet", "deeplab"]),
             ("dilation_rule", self.dilation_rule, ["auto", "keep", "dilate"]),
             ("basic_dilation", self.basic_dilation, ["first", "both"]),
+            ("deep_stem", self.deep_stem, [0, 32, 64]),
             ("pyramid_bin1", self.pyramid_bin1, ["norm", "bias"]),
             ("label_stride", self.label_stride, [1, 2, 4, 8]),
             ("decoder_stride", self.decoder_stride, [4, 8]),
@@ -109,8 +113,11 @@ class ModelSpec:
 
     def _check_combinations(self) -> None:
         resnet = self.backbone in RESNETS
+        basic = self.backbone in ("resnet18", "resnet34")
         if not resnet and (self.multi_grid != (1, 1, 1) or self.block_strides != "resnet"):
             raise ValueError(f"multi_grid and block_strides are for ResNets, not {self.backbone}")
+        if self.deep_stem and (not resnet or (basic and self.deep_stem == 64)):
+            raise ValueError(f"deep_stem {self.deep_stem} is not for {self.backbone}")
         if resnet and self.last_conv:
             raise ValueError(f"last_conv is for MobileNets, not {self.backbone}")
         if resnet and self.late_padding:

@@ -23,6 +23,7 @@ from train.models.backbones import Backbone
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 State = dict[str, Tensor]
+Triple = tuple[float, float, float]
 
 TORCHVISION = {
     "mobilenet_v2": tv.MobileNet_V2_Weights.IMAGENET1K_V2,
@@ -77,7 +78,12 @@ def read_file(path: Path) -> State:
         ) from error
 
 
-def fold_imagenet_normalisation(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
+def fold_imagenet_normalisation(
+    conv: nn.Conv2d,
+    norm: nn.BatchNorm2d,
+    mean_C: Triple = IMAGENET_MEAN,
+    std_C: Triple = IMAGENET_STD,
+) -> None:
     """Make a first layer trained on ``(p / 255 - mean) / std`` take ``p / 127.5 - 1``, in place.
 
     With ``x`` in [-1, 1] the trained input is ``a * x + b``, ``a = 0.5 / std``,
@@ -85,7 +91,7 @@ def fold_imagenet_normalisation(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
     BatchNorm's running mean takes up. Exact but for the outermost pixels: padding is 0 after
     either normalisation, which is grey in one and the mean colour in the other.
     """
-    mean, std = torch.tensor(IMAGENET_MEAN), torch.tensor(IMAGENET_STD)
+    mean, std = torch.tensor(mean_C), torch.tensor(std_C)
     scale, shift = 0.5 / std, (0.5 - mean) / std
     with torch.no_grad():
         constant = (conv.weight.sum(dim=(2, 3)) * shift).sum(dim=1)
@@ -94,12 +100,18 @@ def fold_imagenet_normalisation(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
         conv.weight *= scale[None, :, None, None]
 
 
-def _first_layer(backbone: Backbone) -> tuple[nn.Conv2d, nn.BatchNorm2d]:
+def first_layer(backbone: Backbone) -> tuple[nn.Conv2d, nn.BatchNorm2d]:
+    """The convolution that sees the picture, and the BatchNorm after it."""
     layers = [m for m in backbone.modules() if isinstance(m, nn.Conv2d | nn.BatchNorm2d)]
     return cast(nn.Conv2d, layers[0]), cast(nn.BatchNorm2d, layers[1])
 
 
-def _fill(module: nn.Module, state: State, source: str, keys: str) -> None:
+def fill(module: nn.Module, state: State, source: str, keys: str) -> None:
+    """Load a backbone's tensors; further ones (a classifier's) are left alone.
+
+    Raises:
+        TrainError: some are missing or of another shape.
+    """
     own = module.state_dict()
     missing = [k for k, v in own.items() if k not in state or state[k].shape != v.shape]
     if missing:
@@ -131,9 +143,9 @@ def load_backbone_weights(backbone: Backbone, source: Path | str | None) -> None
         state = download(TORCHVISION[backbone.name], backbone.name)
     else:
         state = read_file(Path(text.removeprefix("imagenet:")))
-    _fill(backbone, state, text, backbone.name)
+    fill(backbone, state, text, backbone.name)
     if imagenet:
-        fold_imagenet_normalisation(*_first_layer(backbone))
+        fold_imagenet_normalisation(*first_layer(backbone))
 
 
 def rename_deeplabv3(state: State) -> State:
@@ -188,4 +200,4 @@ def load_pretrained_deeplabv3(model: nn.Module, backbone: Backbone) -> None:
         )
     fitting = {k: v for k, v in state.items() if k in own and own[k].shape == v.shape}
     model.load_state_dict(own | fitting)
-    fold_imagenet_normalisation(*_first_layer(backbone))
+    fold_imagenet_normalisation(*first_layer(backbone))

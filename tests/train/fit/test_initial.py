@@ -11,7 +11,8 @@ from streamseg.models.palette import Palette
 from tests.train.drawn import tiny_recipe
 from train.checkpoint import Checkpoint, save_checkpoint
 from train.errors import TrainError
-from train.fit.initial import class_axes, initialise
+from train.fit.initial import initialise
+from train.fit.takeover import class_axes
 from train.models import ModelSpec, Segmenter, build_model
 
 OLD = Palette(names=("void", "car", "road"), colours=((0, 0, 0), (1, 1, 1), (2, 2, 2)))
