@@ -119,11 +119,11 @@ def kazuto(key: str) -> str:
     if found := re.match(r"backbone\.layer(\d)\.(\d+)\.downsample\.([01])\.(.*)", key):
         block = f"base.layer{int(found[1]) + 1}.block{int(found[2]) + 1}"
         return f"{block}.shortcut.{['conv', 'bn'][int(found[3])]}.{found[4]}"
-    return (
-        swap({r"backbone\.(conv1|bn1)\.": r"base.layer1.conv1.\1."})(key)
-        .replace("1.bn1.", "1.bn.")
-        .replace("1.conv1.conv1.", "1.conv1.conv.")
-    )
+    stem = {
+        r"backbone\.conv1\.": "base.layer1.conv1.conv.",
+        r"backbone\.bn1\.": "base.layer1.conv1.bn.",
+    }
+    return swap(stem)(key)
 
 
 MMSEG = swap(
