@@ -11,9 +11,12 @@ from torch import nn
 from torch.nn import functional as F
 from torchvision import models as tv
 
+from streamseg.models.classlists import VOC
+from streamseg.models.palette import CAMVID
 from tests.train.test_models import small
 from train.errors import TrainError
-from train.models import BACKBONES, build_model, load_backbone_weights, load_pretrained_deeplabv3
+from train.fit.initial import initialise
+from train.models import BACKBONES, build_model, load_backbone_weights
 from train.models.aspp import AsppL, AsppSum, DeepLabV3Head, PlainAspp
 from train.models.mobilenet import MobileNetV3LargeBackbone
 from train.models.ocr import OcrHead
@@ -258,8 +261,9 @@ class TestWeights:
         shape = {"head": "deeplabv3", "head_kernel": 3, "head_channels": 256, "rates": (12, 24, 36)}
         model = build_model(small(classes=21, backbone=name, **shape, **values)).eval()
         # the same input to both: what the folding does has a test of its own
-        monkeypatch.setattr("train.models.weights.fold_imagenet_normalisation", lambda *_: None)
-        load_pretrained_deeplabv3(model, model.backbone)
+        monkeypatch.setattr("train.fit.initial.fold_imagenet_normalisation", lambda *_: None)
+        line = initialise(model, "torchvision:deeplabv3", VOC)
+        assert line == "starting from the whole network of torchvision:deeplabv3"
         x = torch.randn(1, 3, 64, 64)
         with torch.inference_mode():
             features = reference.backbone(x)["out"]
@@ -271,11 +275,11 @@ class TestWeights:
         model = build_model(small(backbone="resnet50", head="ppm"))
         enum = type(DEEPLABV3["resnet50"])
         monkeypatch.setattr(enum, "get_state_dict", lambda *_, **__: {})
-        with pytest.raises(TrainError, match="does not fit this network"):
-            load_pretrained_deeplabv3(model, model.backbone)
+        with pytest.raises(TrainError, match="holds another network than the recipe's"):
+            initialise(model, "torchvision:deeplabv3", CAMVID)
         other = build_model(small())
         with pytest.raises(TrainError, match="torchvision has no DeepLabV3 with mobilenet_v2"):
-            load_pretrained_deeplabv3(other, other.backbone)
+            initialise(other, "torchvision:deeplabv3", CAMVID)
 
     @pytest.mark.parametrize("name", list(TORCHVISION))
     def test_a_download_without_a_network(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -133,7 +133,7 @@ def join_world(device: torch.device) -> Iterator[tuple[World, torch.device]]:
     """Join the processes that torchrun started; leave them in order whatever happens.
 
     Yields this process's place and its own device: the CUDA device of its local rank, or `device`.
-    NCCL joins GPUs, gloo CPUs.
+    NCCL joins GPUs, gloo CPUs. Processes that somebody has joined already (Ray Train) stay joined.
 
     Raises:
         TrainError: the launcher's variables are incomplete, this machine has fewer GPUs than
@@ -144,13 +144,17 @@ def join_world(device: torch.device) -> Iterator[tuple[World, torch.device]]:
         return
     world = _place()
     if device.type == "cuda":
-        if world.local_rank >= torch.cuda.device_count():
+        if world.local_rank >= torch.cuda.device_count() and not dist.is_initialized():
             raise TrainError(
                 f"process {world.local_rank} of this machine has no GPU, there are "
                 f"{torch.cuda.device_count()}; lower torchrun's --nproc-per-node"
             )
-        device = torch.device("cuda", world.local_rank)
+        # Ray shows each worker its own GPU alone, as number 0
+        device = torch.device("cuda", world.local_rank % torch.cuda.device_count())
         torch.cuda.set_device(device)
+    if dist.is_initialized():
+        yield world, device
+        return
     backend = "nccl" if device.type == "cuda" else "gloo"
     try:
         dist.init_process_group(backend, rank=world.rank, world_size=world.size)

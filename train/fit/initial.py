@@ -19,11 +19,15 @@ from train.fit.takeover import class_pairs, kept_line, take_over, with_shared_cl
 from train.models import (
     Segmenter,
     load_backbone_weights,
-    load_pretrained_deeplabv3,
 )
 from train.models.folded import WITH_HEAD, folded_classifier, load_folded_deeplab
 from train.models.foreign import read_foreign
-from train.models.weights import fill, first_layer, fold_imagenet_normalisation
+from train.models.weights import (
+    fill,
+    first_layer,
+    fold_imagenet_normalisation,
+    pretrained_deeplabv3,
+)
 from train.settings.fit import StartClasses
 
 TORCHVISION_DEEPLABV3 = "torchvision:deeplabv3"
@@ -149,8 +153,10 @@ def initialise(
     if source is None:
         return "starting from random weights"
     if source == TORCHVISION_DEEPLABV3:
-        load_pretrained_deeplabv3(model, model.backbone)
-        return f"starting from the whole network of {source}; its classifier fits 21 classes only"
+        state = pretrained_deeplabv3(model.backbone)
+        line = take_over(model, state, VOC.names, classes, rule, source)
+        fold_imagenet_normalisation(*first_layer(model.backbone))
+        return line
     if str(source).startswith(FOLDED):
         return _load_folded(model, Path(str(source).removeprefix(FOLDED)), classes, rule)
     if _is_model_file(Path(source)):

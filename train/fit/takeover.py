@@ -98,7 +98,7 @@ def take_over(
     before: tuple[str, ...],
     classes: Palette,
     rule: StartClasses,
-    path: Path,
+    path: Path | str,
 ) -> str:
     """All tensors of a network with the classes `before`; what was done, for people.
 

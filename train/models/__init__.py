@@ -10,7 +10,7 @@ from train.models.backbones import BACKBONES
 from train.models.heads import HEADS
 from train.models.segmenter import Segmenter, build_model, low_resolution_argmax
 from train.models.spec import ModelSpec
-from train.models.weights import load_backbone_weights, load_pretrained_deeplabv3
+from train.models.weights import load_backbone_weights
 
 __all__ = [
     "BACKBONES",
@@ -19,6 +19,5 @@ __all__ = [
     "Segmenter",
     "build_model",
     "load_backbone_weights",
-    "load_pretrained_deeplabv3",
     "low_resolution_argmax",
 ]

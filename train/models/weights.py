@@ -171,33 +171,17 @@ def rename_deeplabv3(state: State) -> State:
     return renamed
 
 
-def load_pretrained_deeplabv3(model: nn.Module, backbone: Backbone) -> None:
-    """torchvision's DeepLabV3 (COCO with VOC's classes) into a `Segmenter`; new classifier.
+def pretrained_deeplabv3(backbone: Backbone) -> State:
+    """torchvision's DeepLabV3 (COCO with VOC's classes) under our keys, for its own normalisation.
 
-    The network must have the ``deeplabv3`` head with head_kernel 3, 256 channels and rates 12, 24,
-    36; a ResNet output stride 8 and dilation_rule ``keep``; MobileNetV3-large stride 16,
-    ``dilate``, `last_conv` and no auxiliary head. `classifier` and the auxiliary classifier stay
-    random unless there are VOC's 21 classes.
+    It fits a ``deeplabv3`` head with head_kernel 3, 256 channels and rates 12, 24, 36; a ResNet at
+    output stride 8 with dilation_rule ``keep``; MobileNetV3-large at stride 16 with ``dilate`` and
+    `last_conv`.
 
     Raises:
-        TrainError: no such weights for this backbone, no network, or another architecture.
+        TrainError: no such weights for this backbone, or no network.
     """
     if backbone.name not in DEEPLABV3:
         known = ", ".join(DEEPLABV3)
         raise TrainError(f"torchvision has no DeepLabV3 with {backbone.name}; it has {known}")
-    state = rename_deeplabv3(download(DEEPLABV3[backbone.name], f"DeepLabV3 {backbone.name}"))
-    own = model.state_dict()
-    replaced = ("classifier.", "auxiliary.2.")
-    missing = [
-        key
-        for key, value in own.items()
-        if not key.startswith(replaced) and (key not in state or state[key].shape != value.shape)
-    ]
-    if missing:
-        raise TrainError(
-            f"torchvision's DeepLabV3 does not fit this network (first tensor: {missing[0]}); "
-            "see train/recipes/002_deeplabv3_resnet50_voc_pretrained.toml for the one it fits"
-        )
-    fitting = {k: v for k, v in state.items() if k in own and own[k].shape == v.shape}
-    model.load_state_dict(own | fitting)
-    fold_imagenet_normalisation(*first_layer(backbone))
+    return rename_deeplabv3(download(DEEPLABV3[backbone.name], f"DeepLabV3 {backbone.name}"))
