@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from streamseg.drawing.options import DrawOptions, Mode
 from streamseg.errors import UsageError
+from streamseg.hold.options import Hold
 from streamseg.live.options import CameraOptions
 from streamseg.models.colours import DEFAULT_PALETTE
 from streamseg.run.job import OnProgress, Size
@@ -39,6 +40,7 @@ def segment_video(
     build: bool = True,
     size: Size = None,
     batch: int | None = None,
+    hold: Hold = "off",
     mode: Mode = "overlay",
     alpha: float = 0.5,
     classes: Sequence[str] | None = None,
@@ -67,6 +69,7 @@ def segment_video(
         size: what the network sees: ``"512x288"``, a short side, or None to choose from the
             clip's aspect ratio; rounded to what the model takes (multiples of 32).
         batch: frames per engine call; None lets the engine choose.
+        hold: frames from one that the network sees to the next; see `Segmenter.video`.
         mode: see `streamseg.drawing.options.DrawOptions`.
         alpha: share of the class colour.
         classes: class names to draw; None draws all but `background` and the like.
@@ -102,6 +105,7 @@ def segment_video(
             src,
             dst,
             size=size,
+            hold=hold,
             draw=DrawOptions(
                 mode=mode, alpha=alpha, classes=classes, palette=palette, legend=legend
             ),
@@ -122,6 +126,7 @@ def segment_live(
     precision: PrecisionName | None = None,
     build: bool = True,
     size: Size = None,
+    hold: Hold = "off",
     mode: Mode = "overlay",
     alpha: float = 0.5,
     classes: Sequence[str] | None = None,
@@ -167,6 +172,7 @@ def segment_live(
             realtime=realtime,
             duration_seconds=duration_seconds,
             size=size,
+            hold=hold,
             draw=DrawOptions(
                 mode=mode, alpha=alpha, classes=classes, palette=palette, legend=legend
             ),

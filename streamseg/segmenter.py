@@ -24,6 +24,7 @@ from streamseg.closing import ClosedAtExit
 from streamseg.drawing.options import DrawOptions
 from streamseg.drawing.stretch import stretch
 from streamseg.errors import StoppedError, UsageError
+from streamseg.hold.options import Hold
 from streamseg.labelmaps.measuring import open_measuring
 from streamseg.labelmaps.options import CleanOptions
 from streamseg.labelmaps.outputs import LabelOutputs, open_sinks
@@ -111,6 +112,7 @@ class Segmenter(ClosedAtExit):
         dst: str | Path | None,
         *,
         size: Size = None,
+        hold: Hold = "off",
         draw: DrawOptions | None = None,
         clean: CleanOptions | None = None,
         labels: LabelOutputs | None = None,
@@ -134,6 +136,9 @@ class Segmenter(ClosedAtExit):
             dst: ``.mp4``, ``.mkv``, ``.webm`` … to write, or ``-``; None draws nothing.
             size: what the network sees: ``"512x288"``, a short side, or None to choose from the
                 clip's aspect ratio; rounded to what the model takes (multiples of 32).
+            hold: ``off`` has the network see every frame. Else it sees what the last frame that it
+                saw does not explain, every N-th at least (``auto``: 12th); labels of the others
+                follow what moves.
             draw: how labels are drawn.
             clean: what becomes of labels before that.
             labels: where labels go beside the drawing.
@@ -180,6 +185,7 @@ class Segmenter(ClosedAtExit):
                 chosen.engine,
                 clock=clock,
                 size=size,
+                hold=hold,
                 draw=draw,
                 clean=clean,
                 sinks=[*sinks, *measuring],
@@ -280,6 +286,7 @@ class Segmenter(ClosedAtExit):
         realtime: bool = False,
         duration_seconds: float | None = None,
         size: Size = None,
+        hold: Hold = "off",
         draw: DrawOptions | None = None,
         clean: CleanOptions | None = None,
         encoder: EncoderOptions | None = None,
@@ -349,6 +356,7 @@ class Segmenter(ClosedAtExit):
                 chosen.engine,
                 clock=clock,
                 size=size,
+                hold=hold,
                 draw=draw,
                 clean=clean,
                 sinks=[

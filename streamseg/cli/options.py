@@ -125,6 +125,18 @@ def engine_options(model: str = "mbv2") -> Callable[[F], F]:
     return decorate
 
 
+def hold_option(command: F) -> F:
+    """Add ``--hold`` to a command that segments what moves."""
+    return click.option(
+        "--hold",
+        default="off",
+        show_default=True,
+        metavar="auto|off|N",
+        help="Have the network see a frame only where the last such does not explain it, every "
+        "N-th at least (auto: 12th); labels of the others follow what moves.",
+    )(command)
+
+
 def drawing_options(command: F) -> F:
     """Options of how labels are drawn."""
     for option in reversed(

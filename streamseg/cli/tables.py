@@ -30,6 +30,8 @@ def summary_rows(stats: Stats) -> list[tuple[str, str]]:
         ("model", f"{stats.model} at {width}x{height}"),
         ("bottleneck", stats.bottleneck),
     ]
+    if stats.held:
+        rows.insert(2, ("network saw", f"{stats.frames - stats.held} of them"))
     if stats.engine_reason:
         rows.insert(5, ("chosen", stats.engine_reason))
     if stats.first_frame_seconds is not None:

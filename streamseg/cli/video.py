@@ -14,6 +14,7 @@ from streamseg.cli.options import (
     drawing_options,
     encoder_options,
     engine_options,
+    hold_option,
     input_options,
     label_output_options,
     measure_options,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     help="Segment every IN into this folder, under its own name; no OUT then.",
 )
 @engine_options()
+@hold_option
 @drawing_options
 @cleaning_options
 @part_options

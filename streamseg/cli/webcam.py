@@ -15,6 +15,7 @@ from streamseg.cli.options import (
     drawing_options,
     encoder_options,
     engine_options,
+    hold_option,
     open_segmenter,
     report_options,
     take_cleaning,
@@ -172,6 +173,7 @@ def take_camera(values: dict[str, Any]) -> CameraOptions:
 @page_options
 @camera_options
 @engine_options("mbv2-voc")
+@hold_option
 @drawing_options
 @cleaning_options
 @encoder_options

@@ -15,17 +15,19 @@ from streamseg.drawing.composite import Compositor
 from streamseg.drawing.options import DEFAULT_BACKGROUND, DrawOptions
 from streamseg.drawing.yuv import seconds
 from streamseg.errors import SourceError, StoppedError
+from streamseg.hold.options import Hold, longest_hold
 from streamseg.labelmaps.options import CleanOptions
 from streamseg.labelmaps.sink import LabelSink
 from streamseg.models.colours import recoloured
 from streamseg.models.sizes import SizeRule
+from streamseg.run.holding import Holding
 from streamseg.run.netsize import choose_size, parse_size
 from streamseg.run.pipeline import Pipeline, Stage
 from streamseg.run.stages import (
     Recorded,
     clean_stages,
     compose_stage,
-    label_stages,
+    infer_stage,
     sink_stages,
 )
 from streamseg.run.stats import Recent, RunClock, Stats
@@ -41,6 +43,7 @@ from streamseg.video.encoder import (
 from streamseg.video.formats import format_of
 from streamseg.video.output import OutputPath
 from streamseg.video.pixelformats import losses
+from streamseg.video.scaling import Downscale
 from streamseg.video.source import Item, Source, SourceInfo
 from streamseg.video.writer import VideoWriter
 
@@ -90,6 +93,7 @@ class Job:
         engine: opened; closing it is the caller's. Or what says that frames bring labels along.
         clock: started when the run began.
         size: what the network sees.
+        hold: frames from one that the network sees to the next; see `streamseg.hold`.
         draw: how labels are drawn.
         clean: what becomes of labels before that.
         sinks: what takes labels beside the drawing; opened, and finished with the run.
@@ -97,7 +101,7 @@ class Job:
         stopped: asked some ten times a second; True ends the run as Ctrl-C does.
 
     Raises:
-        UsageError: a size, alpha, mode or class that cannot be.
+        UsageError: a size, hold, alpha, mode or class that cannot be.
     """
 
     def __init__(
@@ -107,6 +111,7 @@ class Job:
         *,
         clock: RunClock,
         size: Size = None,
+        hold: Hold = "off",
         draw: DrawOptions | None = None,
         clean: CleanOptions | None = None,
         sinks: Sequence[LabelSink] = (),
@@ -125,13 +130,17 @@ class Job:
             kept_classes(classes, self.draw)
         recoloured(classes, self.draw.palette)
         self.size = network_size(source.info, engine.spec.model.sizes, size)
+        longest = longest_hold(hold)
+        self._holding = None
+        if longest > 1 and not isinstance(engine, Recorded):
+            self._holding = Holding(engine, longest)
 
     def pipeline(self, *last_stages: Stage) -> Pipeline:
         """Decode, downscale, infer and clean, followed by the stages given."""
         return Pipeline(
             self.source,
             [
-                *label_stages(self.engine, self.size, self.source.info.orientation, live=self.live),
+                *self._labelling(),
                 *clean_stages(self.clean),
                 *sink_stages(self.sinks),
                 *last_stages,
@@ -142,6 +151,15 @@ class Job:
             capacity=1 if self.live else 2,
             drop_oldest=self.live,
         )
+
+    def _labelling(self) -> list[Stage]:
+        """What fills in `labels_HW`; nothing where frames bring labels along."""
+        if isinstance(self.engine, Recorded):
+            return []
+        downscale = Stage("downscale", Downscale(self.size, self.source.info.orientation))
+        if self._holding is None:
+            return [downscale, infer_stage(self.engine, live=self.live)]
+        return [downscale, *self._holding.stages(live=self.live)]
 
     def record(
         self, output: OutputPath, encoder: EncoderOptions, on_progress: OnProgress = None
@@ -342,6 +360,7 @@ class Job:
             interrupted=interrupted,
             dropped=pipeline.dropped,
             dropped_before=pipeline.dropped_before,
+            held=0 if self._holding is None else self._holding.held,
             latency_p50_ms=self.clock.latency_ms(0.5),
             latency_p95_ms=self.clock.latency_ms(0.95),
             warnings=(*lost, *warnings),

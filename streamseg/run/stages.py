@@ -16,7 +16,6 @@ from streamseg.labelmaps.sink import LabelSink
 from streamseg.labelmaps.specks import without_specks
 from streamseg.run.pipeline import Stage
 from streamseg.runtime.engine import Engine, EngineSpec
-from streamseg.video.scaling import Downscale
 from streamseg.video.source import Item
 
 
@@ -24,23 +23,30 @@ def infer_stage(engine: Engine, *, live: bool = False) -> Stage:
     """A stage that fills in `labels_HW`, in the batches and with the workers the engine likes."""
 
     def infer(items: list[Item]) -> list[Item]:
-        pictures = [item for item in items if item.signal]
-        for item in items:
-            if not item.signal:
-                item.labels_HW = np.full(_small(item).shape[:2], UNDRAWN, np.uint8)
-        if pictures:
-            frames: NDArray[np.uint8] = np.stack([_small(item) for item in pictures])
-            for item, labels in zip(pictures, engine.infer(frames), strict=True):
-                item.labels_HW = labels
-        for item in items:
-            item.small_HWC = None
+        infer_all(engine, items)
         return items
 
     spec = engine.spec
     return Stage("engine", infer, spec.batch, spec.workers, wait_for_batch=not live)
 
 
-def _small(item: Item) -> NDArray[np.uint8]:
+def infer_all(engine: Engine, items: Sequence[Item]) -> None:
+    """Label, in one call, the items that have a picture for the network."""
+    seen = [item for item in items if item.small_HWC is not None]
+    pictures = [item for item in seen if item.signal]
+    for item in seen:
+        if not item.signal:
+            item.labels_HW = np.full(small_of(item).shape[:2], UNDRAWN, np.uint8)
+    if pictures:
+        frames: NDArray[np.uint8] = np.stack([small_of(item) for item in pictures])
+        for item, labels in zip(pictures, engine.infer(frames), strict=True):
+            item.labels_HW = labels
+    for item in seen:
+        item.small_HWC = None
+
+
+def small_of(item: Item) -> NDArray[np.uint8]:
+    """What the network sees of a frame, RGB uint8 ``[H, W, 3]``."""
     assert item.small_HWC is not None, "downscale comes before the engine"
     return item.small_HWC
 
@@ -51,15 +57,6 @@ class Recorded:
 
     spec: EngineSpec
     """Which model gave them."""
-
-
-def label_stages(
-    engine: Engine | Recorded, size: tuple[int, int], orientation: Orientation, *, live: bool
-) -> list[Stage]:
-    """What fills in `labels_HW`; nothing where frames bring labels along."""
-    if isinstance(engine, Recorded):
-        return []
-    return [Stage("downscale", Downscale(size, orientation)), infer_stage(engine, live=live)]
 
 
 def sink_stages(sinks: Sequence[LabelSink]) -> list[Stage]:

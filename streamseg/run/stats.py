@@ -125,6 +125,8 @@ class Stats:
     engine_notices: tuple[str, ...] = ()
     """What was said of engines before and while it ran: builds, fall-backs, smaller batches."""
     interrupted: bool = False
+    held: int = 0
+    """Frames whose labels came from others, so that the engine did not see them."""
     dropped: int = 0
     """Frames a live source brought that were never segmented."""
     dropped_before: dict[str, int] = field(default_factory=dict)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from streamseg.cli.tables import stage_rows, summary_rows
 from tests.streamseg.run.test_stats import stats
 
@@ -12,3 +14,9 @@ def test_the_summary_says_what_is_missing() -> None:
     assert rows["bottleneck"] == "decode"
     assert rows["speed"] == "2.0 fps, 0.08x real time"
     assert stage_rows(stats()) == [("decode", "3", "0.50", "-", "25 %")]
+
+
+def test_the_summary_says_how_many_frames_the_network_saw() -> None:
+    rows = dict(summary_rows(replace(stats(), held=1)))
+    assert rows["network saw"] == "2 of them"
+    assert "network saw" not in dict(summary_rows(stats()))
