@@ -17,9 +17,12 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
+from streamseg.drawing.transfer import SDR, TRANSFERS, to_signal
+
 # AVColorSpace and AVColorRange values (libavutil/pixfmt.h); PyAV hands them over as integers.
 BT709, UNSPECIFIED, BT2020_NCL, BT2020_CL = 1, 2, 9, 10
 BT601_LIKE = (5, 6)  # BT.470BG and SMPTE 170M: one matrix
+_SAID = (BT709, BT2020_NCL, BT2020_CL, *BT601_LIKE)
 LIMITED, FULL = 1, 2
 IDENTITY = 0
 """AVCOL_SPC_RGB: no matrix at all."""
@@ -100,6 +103,8 @@ class ColourSpec:
     matrix: str
     full_range: bool
     bits: int = 8
+    transfer: str = SDR
+    """See `streamseg.drawing.transfer`."""
 
     @classmethod
     def of(cls, frame: VideoFrame) -> ColourSpec:
@@ -122,7 +127,10 @@ class ColourSpec:
         else:
             matrix = "bt709"
         full = int(frame.color_range) == FULL or name.startswith("yuvj")
-        return cls(matrix, full, layout.bits if layout else 8)
+        transfer = TRANSFERS.get(int(frame.color_trc), SDR)
+        if transfer != SDR and space not in _SAID:
+            matrix = "bt2020"
+        return cls(matrix, full, layout.bits if layout else 8, transfer)
 
     @property
     def sws_colorspace(self) -> int:
@@ -157,7 +165,10 @@ class ColourSpec:
             red, green, blue = (rgb[..., i] * (top / 255) for i in range(3))
             return green, blue, red
         kr, kb = _LUMA_WEIGHTS[self.matrix]
-        r, g, b = (rgb[..., i].astype(np.float64) / 255 for i in range(3))
+        signal = rgb.astype(np.float64) / 255
+        if self.transfer != SDR:
+            signal = to_signal(rgb, self.transfer)
+        r, g, b = (signal[..., i] for i in range(3))
         y = kr * r + (1 - kr - kb) * g + kb * b
         cb = (b - y) / (2 * (1 - kb))
         cr = (r - y) / (2 * (1 - kr))
@@ -261,12 +272,10 @@ def without_alpha(pixel_format: str) -> str:
 
 def rgb_to_planes(rgb_HWC: NDArray[np.uint8], colour: ColourSpec, layout: Layout) -> list[Plane]:
     """An RGB picture as planes of a layout; sides must divide by the chroma factors."""
-    black = np.zeros((1, 3), np.uint8)
-    units = np.concatenate([black, np.eye(3, dtype=np.uint8) * 255])
-    # Y, Cb and Cr are linear in R, G and B: a matrix for the whole picture.
-    offset, *steps = np.stack(colour.exactly(units), axis=1)
-    matrix = np.column_stack([*((step - offset) / 255 for step in steps), offset])
-    values = cv2.transform(rgb_HWC.astype(np.float32), matrix.astype(np.float32))
+    if colour.transfer == SDR:
+        values = _by_matrix(rgb_HWC, colour)
+    else:
+        values = np.stack(colour.exactly(rgb_HWC), axis=-1)
     top = 2**colour.bits - 1
     kind = np.uint8 if colour.bits == 8 else np.uint16
     planes: list[Plane] = [np.clip(np.rint(values[..., i]), 0, top).astype(kind) for i in range(3)]
@@ -279,6 +288,15 @@ def rgb_to_planes(rgb_HWC: NDArray[np.uint8], colour: ColourSpec, layout: Layout
     if layout.semi_planar:
         return [y, np.stack(small, axis=-1)]
     return [y, *small]
+
+
+def _by_matrix(rgb_HWC: NDArray[np.uint8], colour: ColourSpec) -> NDArray[Any]:
+    """Y, Cb and Cr are linear in R, G and B: a matrix for the whole picture."""
+    black = np.zeros((1, 3), np.uint8)
+    units = np.concatenate([black, np.eye(3, dtype=np.uint8) * 255])
+    offset, *steps = np.stack(colour.exactly(units), axis=1)
+    matrix = np.column_stack([*((step - offset) / 255 for step in steps), offset])
+    return np.asarray(cv2.transform(rgb_HWC.astype(np.float32), matrix.astype(np.float32)))
 
 
 def even_size(frame_width: int, frame_height: int, layout: Layout) -> tuple[int, int]:

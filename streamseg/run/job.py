@@ -42,7 +42,7 @@ from streamseg.video.encoder import (
 )
 from streamseg.video.formats import format_of
 from streamseg.video.output import OutputPath
-from streamseg.video.pixelformats import losses
+from streamseg.video.pixelformats import losses, traits
 from streamseg.video.scaling import Downscale
 from streamseg.video.source import Item, Source, SourceInfo
 from streamseg.video.writer import VideoWriter
@@ -51,6 +51,7 @@ Size = str | int | tuple[int, int] | None
 """``"512x288"``, a pair, a short side, or None to choose from the clip's aspect ratio."""
 
 _FALLBACK_FORMAT = "yuv420p"
+_SDR_BITS = 8
 _MOST_DRAWING_THREADS = 4
 """Memory, not arithmetic, limits more of them."""
 
@@ -263,6 +264,13 @@ class Job:
             lost = losses(info.pixel_format, encoded)
         if size != (info.width, info.height):
             lost.append(f"an odd row or column is cut, {size[0]}x{size[1]} is left")
+        if info.is_hdr and traits(encoded).bits <= _SDR_BITS:
+            lost.append("high dynamic range in 8 bits shows bands, and few players know it so")
+        graded = info.grading.mastering or info.grading.light
+        if graded and not info.grading.as_options(encoder.codec):
+            lost.append("its grading (mastering display, light levels) is not written")
+        if info.grading.dynamic:
+            lost.append(f"{' and '.join(info.grading.dynamic)} metadata is left out")
         if not lost:
             return []
         hint = "" if encoder.codec == "ffv1" else "; --codec ffv1 and an .mkv output keep more"

@@ -70,6 +70,8 @@ class EncoderOptions:
         if codec == AUTO:
             deep = traits(info.pixel_format).bits > 8 and not self.compatible
             codec = output.deep_codec if deep else output.codec
+            if info.is_hdr and deep:
+                codec = output.hdr_codec
         return replace(self, codec=find_encoder(codec).name)
 
     def as_options(self, size: tuple[int, int], info: SourceInfo, output: Format) -> dict[str, str]:
@@ -169,6 +171,11 @@ def add_video(
         )
     unit, rate = _clock(options.codec, info, output)
     told = options.as_options(size, info, output) | by_format(options.codec, pixel_format)
+    shape = traits(pixel_format)
+    if info.chroma_site is not None and (shape.across, shape.down) == (2, 2):
+        told["chroma_sample_location"] = info.chroma_site
+    for option, said in info.grading.as_options(options.codec).items():
+        told[option] = f"{told[option]}:{said}" if option in told else said
     if info.field_order is not None:
         told |= options_for(options.codec, info.field_order)
     try:

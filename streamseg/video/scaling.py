@@ -8,11 +8,15 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from streamseg.drawing.orientation import AS_STORED, Orientation
-from streamseg.drawing.yuv import EXACT, FULL, ColourSpec
+from streamseg.drawing.transfer import SDR, to_sdr
+from streamseg.drawing.yuv import EXACT, FULL, ColourSpec, planes_of
 from streamseg.video.source import Item
 
 SHRINK = 0x20 | EXACT
 """SWS_AREA averages when it shrinks: bilinear would skip pixels of a large frame."""
+
+_DEEP_RGB = "gbrp16le"
+"""swscale's packed RGB of 16 bits is wrong with these flags: green and blue of some pixels."""
 
 
 class Downscale:
@@ -35,19 +39,24 @@ class Downscale:
         return items
 
     def _shrink(self, frame: VideoFrame) -> NDArray[np.uint8]:
+        """RGB of 8 bits; high dynamic range as an SDR screen shows it."""
         colour = ColourSpec.of(frame)
         is_rgb = frame.format.is_rgb or frame.format.has_palette
         small = self._reformatter.reformat(
             frame,
             width=self._size[0],
             height=self._size[1],
-            format="rgb24",
+            format="rgb24" if colour.transfer == SDR else _DEEP_RGB,
             src_colorspace=colour.sws_colorspace,
             src_color_range=FULL if is_rgb else colour.av_range,
             dst_color_range=FULL,
             interpolation=SHRINK,
             threads=1,
         )
+        if colour.transfer != SDR:
+            green, blue, red = planes_of(small)
+            signal = np.stack([red, green, blue], axis=-1)
+            return self._orientation.upright(to_sdr(signal, colour.transfer))
         plane = small.planes[0]
         rows = np.frombuffer(memoryview(plane), np.uint8)[: plane.line_size * small.height]
         rgb = rows.reshape(small.height, plane.line_size)[:, : small.width * 3]

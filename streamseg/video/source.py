@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 
 from streamseg.closing import ClosedAtExit
 from streamseg.drawing.orientation import Orientation, nearest_to_matrix
+from streamseg.drawing.transfer import TRANSFERS
+from streamseg.video.hdr import NOT_GRADED, Grading, chroma_site, grading_of
 from streamseg.video.orientation import DisplayMatrix, display_matrix
 from streamseg.video.tracks import Tracks
 
@@ -84,6 +86,10 @@ class SourceInfo:
     colorspace: int = 2
     color_primaries: int = 2
     color_trc: int = 2
+    chroma_site: str | None = None
+    """Where chroma samples lie, as FFmpeg calls it; None if that is not known."""
+    grading: Grading = NOT_GRADED
+    """How a picture of high dynamic range was made."""
     tracks: Tracks | None = None
     """What is to be carried along; None if nothing is."""
 
@@ -91,6 +97,11 @@ class SourceInfo:
     def orientation(self) -> Orientation:
         """How a player turns and mirrors the picture, to the nearest quarter turn."""
         return nearest_to_matrix(self.display_matrix)
+
+    @property
+    def is_hdr(self) -> bool:
+        """Whether the picture is of high dynamic range: PQ or HLG."""
+        return self.color_trc in TRANSFERS
 
     @property
     def frames_expected(self) -> int | None:
@@ -189,6 +200,8 @@ def describe(
         colorspace=int(frame.colorspace),
         color_primaries=int(frame.color_primaries),
         color_trc=int(frame.color_trc),
+        chroma_site=chroma_site(stream),
+        grading=grading_of(frame),
         tracks=tracks,
     )
 
