@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
 from train.report.logs import LogRow
@@ -47,6 +47,17 @@ def _loss_points(run: Run, steps: bool) -> NDArray[np.float64]:
     return np.array([(_time(row, steps), row.loss) for row in run.rows])
 
 
+def _loss_axis(axes: Axes) -> None:
+    """Logarithmic where the start would press everything after it onto the floor."""
+    values = np.concatenate([np.asarray(line.get_ydata(), float) for line in axes.lines])
+    values = values[np.isfinite(values)]
+    if len(values) and values.min() > 0 and values.max() > 8 * np.median(values):
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+
+
 def draw_loss(target: Target, runs: Sequence[Run], look: dict[str, Look]) -> bool:
     """Training loss of each run (solid) and validation loss (dashed, where logged).
 
@@ -79,6 +90,7 @@ def draw_loss(target: Target, runs: Sequence[Run], look: dict[str, Look]) -> boo
                 )
                 dashed = True
         _time_axis(axes, steps)
+        _loss_axis(axes)
         axes.set_ylabel("Loss")
         axes.set_title("Training and validation loss" if dashed else "Training loss")
         if dashed:

@@ -221,3 +221,24 @@ def test_the_same_figure_is_the_same_file(tmp_path: Path) -> None:
     for kind in ("png", "pdf", "svg"):
         one, two = ((tmp_path / f"{name}.{kind}").read_bytes() for name in ("a", "b"))
         assert one == two, kind
+
+
+@pytest.mark.parametrize(("first", "scale"), [(2.0, "linear"), (40.0, "log")])
+def test_a_steep_start_does_not_flatten_the_rest(
+    first: float, scale: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Figure] = []
+
+    @contextlib.contextmanager
+    def spy(path: Path, **more: Any) -> Iterator[Figure]:
+        with figure(path, **more) as drawn:
+            seen.append(drawn)
+            yield drawn
+
+    monkeypatch.setattr("train.report.curves.figure", spy)
+    found = run("a", (0.1,) * 6)
+    losses = [first, 1.0, 0.9, 0.8, 0.8, 0.7]
+    rows = [dataclasses.replace(r, loss=x) for r, x in zip(found.rows, losses, strict=True)]
+    moved = dataclasses.replace(found, rows=tuple(rows))
+    assert draw_loss(tmp_path / "a.png", [moved], looks(["a"]))
+    assert seen[0].axes[0].get_yscale() == scale
