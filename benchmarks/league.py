@@ -42,7 +42,8 @@ from train.report.entry import Entry
 from train.report.evaluation import read_evaluation
 from train.report.output import Output
 from train.report.runs import Run, read_runs
-from train.report.tables import DASH, Table, number
+from train.report.table import DASH, Table
+from train.report.tables import number
 
 WARM_UP = 3
 """First rounds that do not count: memory is allocated, code is read in."""

@@ -18,7 +18,7 @@ from train.report.pictures import Example, draw_pictures
 from train.report.published import Published
 from train.report.speed import draw_speed
 from train.report.style import looks
-from train.report.tables import Table
+from train.report.table import Table
 
 Part: TypeAlias = str | Table | None
 """Of a page: Markdown or a table; nothing where there was nothing to fill it with."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from train.errors import TrainError
 from train.report.evaluation import Evaluation
 from train.report.style import DPI, Sheet
-from train.report.tables import Table
+from train.report.table import Table
 
 FIGURES = (
     *("speed", "class_iou", "class_pixels", "pictures"),

@@ -10,7 +10,8 @@ from train.report.entry import Entry
 from train.report.evaluation import Evaluation
 from train.report.names import backbone
 from train.report.runs import Run
-from train.report.tables import DASH, Table, number, percent
+from train.report.table import DASH, Table
+from train.report.tables import number, percent
 from train.report.words import printed
 
 

@@ -8,7 +8,7 @@ from tests.train.report.kit import LATENCIES, entry, evaluation, run
 from train.report import tables, training_tables
 from train.report.cost import Cost
 from train.report.entry import Entry, join, on_target, targets
-from train.report.tables import Table
+from train.report.table import Table
 
 
 def rows(table: Table | None) -> tuple[tuple[str, ...], ...]:
