@@ -15,11 +15,13 @@ from streamseg.video.codecs import by_format, find_encoder, quality_options, tim
 from streamseg.video.formats import Format
 from streamseg.video.interlace import FIELD_ORDERS, options_for
 from streamseg.video.orientation import fitted_matrix
-from streamseg.video.pixelformats import nearest, traits
+from streamseg.video.pixelformats import is_known, nearest, traits
 from streamseg.video.source import SourceInfo
 
 AUTO = "auto"
 _FOR_BROWSERS = "yuv420p"
+_FOR_PLAYERS = ("h264", "hevc", "vp9", "av1")
+"""What people give to others: few players show RGB in these."""
 _FULL_RANGE = ("mjpeg", "ljpeg")
 """Encoders that take limited range only as a breach of their standard."""
 
@@ -102,12 +104,17 @@ def encoder_format(options: EncoderOptions, wanted: str, output: Format) -> str:
         UsageError: no such encoder, or one that does not take what is asked for.
     """
     codec = find_encoder(options.codec)
-    formats = [f.name for f in codec.video_formats or []]
+    # Encoders of other silicon also take frames that lie in its memory, and have no samples here.
+    formats = [f.name for f in codec.video_formats or [] if f.components]
     asked = _FOR_BROWSERS if options.compatible else options.pixel_format
     if asked is not None:
+        if not is_known(asked):
+            raise UsageError(f"--pix-fmt {asked}: FFmpeg knows no pixel format of that name")
         if formats and asked not in formats:
             raise UsageError(f"--pix-fmt {asked}: {codec.name} takes {', '.join(formats)}")
         return asked
+    if codec.canonical_name in _FOR_PLAYERS:
+        formats = [f for f in formats if not traits(f).rgb] or formats
     if codec.name in _FULL_RANGE:
         formats = [f for f in formats if "yuvj" in f]
     if not holds_alpha(codec, output):

@@ -210,6 +210,10 @@ class FileSource(ContainerReader):
     def _tracks(self) -> Tracks:
         tracks = tracks_of(self.name, self._container, self._video, self._covers)
         self.warnings += tracks.warnings
+        if self._video.metadata.get("alpha_mode") == "1":
+            self.warnings.append(
+                f"{self.name}: has transparency that this FFmpeg does not decode; it is left out"
+            )
         if self._decoded_how:
             said = f"{self.name}: {self._decoded_how}"
             tracks = replace(tracks, notes=(*tracks.notes, said))

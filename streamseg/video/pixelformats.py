@@ -40,6 +40,15 @@ class Traits:
         return names.get((self.across, self.down), f"1/{self.across * self.down}")
 
 
+def is_known(name: str) -> bool:
+    """Whether FFmpeg knows a pixel format of that name."""
+    try:
+        VideoFormat(name)
+    except ValueError:
+        return False
+    return True
+
+
 def traits(name: str) -> Traits:
     """What the pixel format of a name can hold."""
     pixel_format = VideoFormat(name, _SIDE, _SIDE)
@@ -100,5 +109,6 @@ def losses(source: str, encoded: str) -> list[str]:
     elif not had.grey and (has.across > had.across or has.down > had.down):
         lost.append(f"chroma {had.chroma} becomes {has.chroma}")
     if had.alpha and not has.alpha:
-        lost.append("transparency is left out")
+        # Screens and GIFs are often decoded so without having any.
+        lost.append(f"transparency{', if there is any,' if had.rgb else ''} is left out")
     return lost

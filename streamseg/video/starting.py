@@ -53,7 +53,8 @@ def _why(context: VideoCodecContext, asked: dict[str, str], error: av.error.FFmp
         )
     if known := why_not_started(context.name, error):
         return f"{known}; 'streamseg codecs' lists what works here"
-    given = ", ".join(f"{name} {value}" for name, value in asked.items())
+    told = {name: value for name, value in asked.items() if name != "chroma_sample_location"}
+    given = ", ".join(f"{name} {value}" for name, value in told.items())
     return (
         f"{context.name} refused to start ({error.strerror or error}) with "
         f"{given + ', ' if given else ''}{context.pix_fmt}, {context.width}x{context.height}, "

@@ -10,8 +10,10 @@ from typing import Any
 import av
 import av.logging
 from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
 
 from streamseg.errors import UsageError
+from streamseg.video.adapting import Adapter
 from streamseg.video.codecs import by_format, find_encoder, hardware_of, quality_options
 from streamseg.video.encoder import EncoderOptions, encoder_format
 from streamseg.video.formats import FORMATS, MATROSKA
@@ -101,6 +103,7 @@ def _why_not(name: str, size: tuple[int, int]) -> str | None:
             **by_format(name, pixel_format),
         }
         context.open()
+        _encode(context)
     except UsageError as error:
         return str(error)
     except av.error.FFmpegError as error:
@@ -108,6 +111,17 @@ def _why_not(name: str, size: tuple[int, int]) -> str | None:
     except (ValueError, MemoryError) as error:
         return str(error)
     return None
+
+
+def _encode(context: VideoCodecContext) -> None:
+    """Some start and fail at the first frame."""
+    for pts in range(2):
+        frame = VideoFrame(context.width, context.height, "yuv420p")
+        for plane in frame.planes:
+            plane.update(bytes(plane.buffer_size))
+        frame.pts, frame.time_base = pts, 1 / _RATE
+        context.encode(Adapter(context).adapted(frame))
+    context.encode(None)
 
 
 def _files(codec: av.Codec) -> list[str]:

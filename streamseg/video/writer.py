@@ -250,6 +250,8 @@ def _container_options(
         # AAC begins before 0, and sound cut from a longer film up to a second before: Matroska
         # would move all streams until nothing does.
         return {**options, "avoid_negative_ts": "disabled"}
+    if place.final.suffix.lower() in (".m2ts", ".mts"):
+        return {**options, "mpegts_m2ts_mode": "1"}  # camcorders' and discs' longer packets
     if output.muxer not in ("mp4", "mov"):
         return options
     # The index goes in front, so that a browser plays what it has not loaded whole.

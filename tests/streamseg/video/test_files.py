@@ -13,7 +13,10 @@ import pytest
 
 from streamseg import EncoderOptions, Segmenter
 from streamseg.errors import UsageError
-from streamseg.video.codecs import quality_options
+from streamseg.video.codecs import find_encoder, quality_options
+from streamseg.video.encoder import encoder_format
+from streamseg.video.formats import MP4
+from streamseg.video.pixelformats import traits
 from tests.streamseg.clips import Clip
 from tests.streamseg.conftest import Cli
 from tests.streamseg.judge import needs_judge, probe, shown_pictures, streams
@@ -47,6 +50,7 @@ OUTS = [
     Out(name="a.webm", is_={"codec_name": "vp9"}, says="is encoded as libopus"),
     Out(name="a.avi", is_={"codec_name": "mpeg4"}),
     Out(name="a.ts", is_={"codec_name": "h264"}),
+    Out(name="a.m2ts", is_={"codec_name": "h264"}),
     Out(name="a.nut", is_={"codec_name": "h264"}),
     Out(name="a.gif", is_={"codec_name": "gif"}, says="left out: sound 1"),
     *(
@@ -164,6 +168,7 @@ def test_crf_acts_on_old_encoders_too(segmenter: Segmenter, plain: Path, tmp_pat
         ("a.ts", {"codec": "av1"}, "cannot be found again in a MPEG-TS file"),
         ("a.webm", {"codec": "h264"}, "cannot be stored in a webm file"),
         ("a.mp4", {"pixel_format": "pal8"}, "--pix-fmt pal8: libx264 takes yuv420p"),
+        ("a.mkv", {"codec": "rawvideo", "pixel_format": "foo"}, "no pixel format of that name"),
         ("a.mp4", {"codec": "aac"}, "is no video encoder"),
         ("a.mp4", {"codec": "nonsense"}, "'streamseg codecs' lists"),
     ],
@@ -186,6 +191,26 @@ def test_hardware_encoders_get_a_quality_instead_of_two_megabits() -> None:
     assert options == {"rc": "vbr", "b": "0", "cq": "23"}
     options = quality_options("h264_v4l2m2m", None, None, size=(1920, 1080), rate=Fraction(25))
     assert int(options["b"]) > 5_000_000
+
+
+@pytest.mark.parametrize(
+    ("codec", "wanted", "taken"),
+    [
+        ("h264_nvenc", "yuv420p", "yuv420p"),
+        ("hevc_nvenc", "yuv420p10le", "p010le"),
+        ("h264_qsv", "yuv422p10le", "nv12"),
+        ("av1_amf", "bgra", "yuv420p"),
+    ],
+)
+def test_hardware_encoders_get_samples_that_they_take(codec: str, wanted: str, taken: str) -> None:
+    try:
+        options = EncoderOptions(codec=find_encoder(codec).name)
+    except UsageError:
+        pytest.skip(f"this FFmpeg has no {codec}")
+    found = encoder_format(options, wanted, MP4)
+    assert traits(found).bits == traits(taken).bits
+    assert traits(found).chroma == "4:2:0"
+    assert not traits(found).rgb
 
 
 def test_codecs_lists_what_starts_here(cli: Cli) -> None:
