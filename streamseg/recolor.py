@@ -18,6 +18,7 @@ from streamseg.run.stats import RunClock, Stats
 from streamseg.runtime.cpu import coder_threads, cpu_threads
 from streamseg.runtime.engine import EngineSpec
 from streamseg.video.encoder import EncoderOptions
+from streamseg.video.opening import InputOptions
 from streamseg.video.output import output_place
 from streamseg.video.part import Part, open_part
 
@@ -32,6 +33,7 @@ def recolor_video(
     encoder: EncoderOptions | None = None,
     measure: MeasureOptions | None = None,
     part: Part | None = None,
+    read: InputOptions | None = None,
     threads: int | None = None,
     overwrite: bool = False,
     on_progress: OnProgress = None,
@@ -47,6 +49,7 @@ def recolor_video(
         encoder: how the output is encoded.
         measure: what is measured of them, and where that goes.
         part: which frames are read; None reads all.
+        read: how `src` is read.
         threads: CPU threads of decoder and encoder each; None takes all cores.
         overwrite: replace an existing `dst` (when the new file is complete).
         on_progress: called some ten times a second from the calling thread.
@@ -60,7 +63,7 @@ def recolor_video(
     clock, encoder = RunClock(), encoder or EncoderOptions()
     output = output_place(dst, encoder.container, overwrite=overwrite, source=Path(src))
     encoder = replace(encoder, threads=encoder.threads or threads or coder_threads())
-    video = open_part(src, part, threads=threads or cpu_threads())
+    video = open_part(src, part, threads=threads or cpu_threads(), options=read)
     with ExitStack() as stack:
         stack.enter_context(video)
         source = stack.enter_context(LabelledSource(video, labels))

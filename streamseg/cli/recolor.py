@@ -12,12 +12,14 @@ from streamseg.cli.options import (
     cleaning_options,
     drawing_options,
     encoder_options,
+    input_options,
     measure_options,
     part_options,
     report_options,
     take_cleaning,
     take_drawing,
     take_encoder,
+    take_input,
     take_measures,
     take_part,
 )
@@ -31,6 +33,7 @@ from streamseg.cli.video import finish
 @drawing_options
 @cleaning_options
 @part_options
+@input_options
 @measure_options
 @encoder_options
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads of coders.")
@@ -54,6 +57,7 @@ def recolor(
         "encoder": take_encoder(values),
         "measure": take_measures(values),
         "part": take_part(values),
+        "read": take_input(values),
         **values,
     }
     with RunBar(quiet=quiet or json_target == "-") as bar:

@@ -68,8 +68,20 @@ def pick_video(path: Path | str, container: InputContainer) -> VideoStream:
 def _leave_variants(container: InputContainer, picture: VideoStream) -> None:
     """Read no other variant of the same film: an HLS master playlist names several."""
     mine = picture.metadata.get(_VARIANT)
-    for stream in container.streams.get():
-        if stream.metadata.get(_VARIANT, mine) != mine:
+    if mine is None:
+        return
+    streams = [s for s in container.streams.get() if _VARIANT in s.metadata]
+    alike = [s for s in streams if s.metadata[_VARIANT] == mine]
+    # Variants of one bit rate differ in nothing but their order: each brings as many streams.
+    videos = [s for s in alike if s.type == "video"]
+    kept: set[int] = set()
+    for kind in {s.type for s in alike}:
+        same = [s.index for s in alike if s.type == kind]
+        share, rest = divmod(len(same), len(videos))
+        first = videos.index(picture) * share
+        kept.update(same if rest else same[first : first + share])
+    for stream in streams:
+        if stream.index not in kept:
             stream.discard = Discard.all
 
 

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import pytest
 
-from streamseg import DrawOptions, EncoderOptions, Segmenter
+from streamseg import DrawOptions, EncoderOptions, LabelOutputs, Segmenter, recolor_video
 from streamseg.errors import SourceError, UsageError
 from streamseg.video.opening import InputOptions
 from streamseg.video.part import Part
@@ -121,6 +121,15 @@ def test_pictures_of_another_size_are_fitted(segmenter: Segmenter, tmp_path: Pat
     stats = segmenter.video(tmp_path / "%d.png", tmp_path / "out.mkv", encoder=LOSSLESS)
     assert [f.width for f in read_frames(tmp_path / "out.mkv")] == [96, 96]
     assert "1 frames of 32x64 were fitted into 96x64" in stats.warnings[0]
+
+
+def test_labels_of_pictures_are_drawn_again(segmenter: Segmenter, tmp_path: Path) -> None:
+    draw(tmp_path, *(f"{n}.png" for n in range(4)))
+    read, labels = InputOptions(fps=Fraction(10)), tmp_path / "labels.mkv"
+    src, out = tmp_path / "*.png", tmp_path / "out.mkv"
+    segmenter.video(src, None, labels=LabelOutputs(video=labels), read=read)
+    stats = recolor_video(labels, src, out, encoder=LOSSLESS, read=read)
+    assert (stats.frames, read_times(out)) == (4, [Fraction(n, 10) for n in range(4)])
 
 
 def test_a_part_of_pictures(segmenter: Segmenter, tmp_path: Path) -> None:

@@ -241,6 +241,20 @@ def test_of_an_hls_master_one_variant_is_read_with_its_sound(
     assert sound["tags"]["language"] == "swe"
 
 
+def test_variants_of_one_bit_rate_are_told_apart(toy_model: Path, tmp_path: Path) -> None:
+    Clip(audio=("aac",)).write(tmp_path / "a.mp4")
+    for name, size in (("one", "48x32"), ("two", "96x64")):
+        segments = ("-s", size, "-c:v", "libx264", "-c:a", "copy", "-f", "hls")
+        ffmpeg("-i", tmp_path / "a.mp4", *segments, tmp_path / f"{name}.m3u8")
+    variant = "#EXT-X-STREAM-INF:BANDWIDTH=9000"
+    lines = ["#EXTM3U", variant, "one.m3u8", variant, "two.m3u8", ""]
+    (tmp_path / "in.m3u8").write_text("\n".join(lines))
+    stats = segment(tmp_path / "in.m3u8", tmp_path / "out.mp4", toy_model)
+    assert any("of its variants 96x64 is taken, not 48x32" in note for note in stats.notes)
+    assert [s["width"] for s in streams(tmp_path / "out.mp4", "video")] == [96]
+    assert len(streams(tmp_path / "out.mp4", "audio")) == 1
+
+
 def with_unknown_sound(path: Path) -> Path:
     """The first sound's entry renamed to Apple's spatial codec, which FFmpeg does not know."""
     data = path.read_bytes()
