@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from streamseg.drawing.classes import class_alphas, covered_classes, kept_classes
@@ -175,7 +175,9 @@ class Job:
             OutputError, EngineError, UsageError: as raised by writer and engine.
         """
         info = self.source.info
-        encoder = encoder.chosen(format_of(output.muxer), info)
+        # Of a live source 8 bits are written, and the encoder must keep up.
+        seen = replace(info, pixel_format=_FALLBACK_FORMAT) if self.live else info
+        encoder = encoder.chosen(format_of(output.muxer), seen)
         if self.live:
             encoder = encoder.for_live()
         compositor, encoded = self._compositor(encoder, output)

@@ -34,9 +34,10 @@ def samples(path: Path, pixel_format: str) -> np.ndarray[tuple[int], np.dtype[np
     [
         *("yuv420p", "yuvj420p", "yuv422p", "yuv444p", "yuv440p", "yuv411p", "yuv410p"),
         *("nv12", "yuyv422"),
-        *(f"yuv{c}p{b}le" for c in (420, 422, 444) for b in (9, 10, 12, 14, 16)),
-        *("yuv440p10le", "yuv440p12le", "yuv422p10be", "yuv444p16be"),
-        *("yuva420p", "yuva444p10le", "yuva422p16le", "gbrp10le", "gbrp16le", "gbrap12le"),
+        *(f"yuv420p{bits}le" for bits in (9, 10, 12, 14, 16)),
+        *("yuv422p10le", "yuv422p14le", "yuv444p12le", "yuv444p16le"),
+        *("yuv440p10le", "yuv422p10be"),
+        *("yuva420p", "yuva422p16le", "gbrp10le", "gbrap12le"),
         *("bgr0", "bgra", "rgb24", "gbrp", "rgb48be", "rgba64le"),
     ],
 )
