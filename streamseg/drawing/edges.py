@@ -36,8 +36,10 @@ _THIN = 0.5
 """The same where the blur would let it lose, at most: what is thin stays as wide as it was."""
 _FLATTEST = 0.2
 """Of the usual change of a lead from one centre to the next: where borders cross it is none."""
-_CELLS_AT_ONCE = 1024
+_SAMPLES_AT_ONCE = 1 << 15
 """What is computed of so many stays in a core's cache."""
+_COLUMNS_AT_ONCE = 1024
+"""Of a product of matrices: more would wake OpenBLAS's other threads, for less than that costs."""
 _VISIBLE = 1 / 512
 """The least change of a share that can change a sample of 8 bits."""
 
@@ -59,7 +61,7 @@ class Cells:
         """``[2, 2, N]``: by how much the first of two classes leads at the four centres."""
         return np.asarray(self.scores[0] - self.scores[1])
 
-    def take(self, which: NDArray[np.intp]) -> Cells:
+    def take(self, which: NDArray[np.intp] | slice) -> Cells:
         """Some of them."""
         return Cells(
             self.row[which],
@@ -92,7 +94,7 @@ def find_edges(labels_HW: NDArray[np.uint8]) -> Edges:
     row, column = np.divmod(at, low.shape[1])
     pairs = np.stack([low.ravel()[at], high.ravel()[at]]).astype(np.uint8, copy=False)
     places = np.add.outer(np.arange(_WINDOW) * padded.shape[1], np.arange(_WINDOW)).ravel()
-    windows = padded.ravel().take(places[:, None] + (row * padded.shape[1] + column))
+    windows = padded.ravel().take(places[:, None] + (row * padded.shape[1] + column), mode="clip")
     around = windows[_CORNERS]
     two = ((around == pairs[0]) | (around == pairs[1])).all(axis=0)
     if two.all():
@@ -127,11 +129,12 @@ def _cells(
     windows: NDArray[np.uint8],
 ) -> Cells:
     """Cells, of ``[36, N]`` labels in and around each."""
-    # OpenCV's product stays in this thread; NumPy's would wake others for so little.
-    nothing = np.empty((0, 0), np.float32)
-    scores: Floats = np.stack(
-        [cv2.gemm(_BLUR, (windows == own).astype(np.float32), 1, nothing, 0) for own in classes]
-    ).astype(np.float32, copy=False)
+    scores: Floats = np.empty((len(classes), len(_BLUR), len(row)), np.float32)
+    for own, score in zip(classes, scores, strict=True):
+        present = (windows == own).astype(np.float32)
+        for start in range(0, len(row), _COLUMNS_AT_ONCE):
+            part = np.s_[:, start : start + _COLUMNS_AT_ONCE]
+            np.matmul(_BLUR, present[part], out=score[part])
     own = classes[:, None] == windows[_CORNERS]
     others = np.where(own, -1, scores).max(axis=0)
     lead = scores - others
@@ -166,9 +169,11 @@ def edge_strokes(edges: Edges, size: tuple[int, int], *, every: bool = False) ->
     axes = _Axis(edges.shape[0], size[1]), _Axis(edges.shape[1], size[0])
     strokes = []
     for cells in edges.cells:
-        which = np.flatnonzero(axes[0].seen[cells.row] & axes[1].seen[cells.column])
-        for start in range(0, len(which), _CELLS_AT_ONCE):
-            part = cells.take(which[start : start + _CELLS_AT_ONCE])
+        if not (axes[0].seen.all() and axes[1].seen.all()):
+            cells = cells.take(np.flatnonzero(axes[0].seen[cells.row] & axes[1].seen[cells.column]))
+        at_once = max(1, _SAMPLES_AT_ONCE // (axes[0].most * axes[1].most))
+        for start in range(0, len(cells.row), at_once):
+            part = cells.take(slice(start, start + at_once))
             strokes.append(_stroke(part, axes, every))
     return strokes
 
@@ -205,7 +210,8 @@ class _Axis:
         self._fraction = (place - cell).astype(np.float32)
         self._further = nearest(labels, samples) == cell
         counts = np.diff(self._first)
-        self._most = int(counts.max())
+        self.most = int(counts.max())
+        """Samples in a cell, at most."""
         self.seen = counts > 0
         """``[labels + 1]``: whether a sample lies in a cell."""
         self.scale = labels / samples
@@ -215,7 +221,7 @@ class _Axis:
         """``[most, N]``: the samples in cells, the last ones repeated; where in them; whether the
         nearest centre is the further one."""
         first, last = self._first[cell], self._first[cell + 1] - 1
-        samples = np.minimum(first + np.arange(self._most)[:, None], last)
+        samples = np.minimum(first + np.arange(self.most)[:, None], last)
         return samples, self._fraction[samples], self._further[samples]
 
 
