@@ -10,6 +10,7 @@ from av.video.codeccontext import VideoCodecContext
 
 from streamseg.errors import UsageError
 from streamseg.video.codecs import hardware_of
+from streamseg.video.priority import ordinary_priority
 
 _NVIDIA_DEVICE = Path("/dev/nvidiactl")
 """Made by the driver, on Linux."""
@@ -34,7 +35,8 @@ def start(context: VideoCodecContext, name: Path) -> None:
     """
     asked = dict(context.options)
     try:
-        context.open(strict=False)
+        with ordinary_priority():
+            context.open(strict=False)
     except av.error.FFmpegError as error:
         raise UsageError(f"{name}: {_why(context, asked, error)}") from error
     # FFmpeg ignores options that an encoder does not have, and leaves them here.

@@ -17,6 +17,7 @@ from streamseg.video.adapting import Adapter
 from streamseg.video.codecs import by_format, find_encoder, hardware_of, quality_options
 from streamseg.video.encoder import EncoderOptions, encoder_format
 from streamseg.video.formats import FORMATS, MATROSKA
+from streamseg.video.priority import ordinary_priority
 from streamseg.video.starting import why_not_started
 
 _SIZES = ((640, 480), (352, 288), (720, 576), (512, 512), (1920, 1080))
@@ -102,7 +103,8 @@ def _why_not(name: str, size: tuple[int, int]) -> str | None:
             **quality_options(name, None, None, size=size, rate=_RATE),
             **by_format(name, pixel_format),
         }
-        context.open()
+        with ordinary_priority():
+            context.open()
         _encode(context)
     except UsageError as error:
         return str(error)
