@@ -13,7 +13,7 @@ _THREADS = Path("/proc/self/task")
 
 @contextlib.contextmanager
 def ordinary_priority() -> Iterator[None]:
-    """What runs within leaves the calling thread's scheduling as it was, and its new threads the same.
+    """What runs within leaves the calling thread's scheduling as it was; new threads get the same.
 
     SVT-AV1 run as root (in most containers, that is) gives its threads *and the one that opens it*
     the highest real-time priority. Threads and processes started later inherit that, and one that

@@ -23,6 +23,6 @@ def test_svt_av1_leaves_every_thread_as_it_was() -> None:
     context.framerate, context.time_base = Fraction(25), Fraction(1, 25)
     before = os.sched_getscheduler(0)
     start(context, Path("out.mkv"))
-    threads = [0, *map(int, os.listdir("/proc/self/task"))]
+    threads = [0, *(int(entry.name) for entry in Path("/proc/self/task").iterdir())]
     assert len(threads) > 2, "the encoder has threads"
     assert {os.sched_getscheduler(thread) for thread in threads} == {before}
