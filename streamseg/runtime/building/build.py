@@ -68,7 +68,7 @@ class Builder:
         watcher: Watcher,
         incumbent: Callable[[EngineKey], tuple[str, Engine] | None] = lambda _: None,
         *,
-        round_seconds: float = 0.4,
+        round_seconds: float | None = None,
     ) -> None:
         self.round_seconds = round_seconds
         self.cache, self.machine, self.watcher = cache, machine, watcher

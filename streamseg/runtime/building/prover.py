@@ -78,7 +78,7 @@ class Prover:
         watcher: Watcher,
         incumbent: Callable[[EngineKey], tuple[str, Engine] | None],
         *,
-        round_seconds: float,
+        round_seconds: float | None,
     ) -> None:
         self.watcher, self.incumbent, self.round_seconds = watcher, incumbent, round_seconds
 

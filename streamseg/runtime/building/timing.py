@@ -21,7 +21,8 @@ from streamseg.errors import EngineError, is_out_of_memory
 from streamseg.runtime.engine import Engine
 
 _ROUNDS = 5
-_ROUND_SECONDS = 0.4
+ROUND_SECONDS = 0.4
+"""How long an engine is timed in each round, unless somebody asks for another time."""
 _WARM_UP_CALLS = 2
 
 
@@ -69,7 +70,7 @@ def time_engines(
     frames_NHWC: NDArray[np.uint8],
     *,
     rounds: int = _ROUNDS,
-    round_seconds: float = _ROUND_SECONDS,
+    round_seconds: float | None = None,
     notice: Callable[[str], None] = lambda _: None,
     progress: Callable[[int, int], None] = lambda *_: None,
 ) -> list[Speed]:
@@ -82,6 +83,7 @@ def time_engines(
         DeviceMemoryError: an engine cannot take even its smallest batch.
         EngineError: an engine failed.
     """
+    seconds_each = ROUND_SECONDS if round_seconds is None else round_seconds
     fitting: list[tuple[Runner, NDArray[np.uint8]]] = []
     for runner in runners:
         fitting += [(runner, batch) for batch in _warm_up(runner, frames_NHWC, notice)]
@@ -89,7 +91,7 @@ def time_engines(
     rates: list[list[float]] = [[] for _ in fitting]
     for number in range(rounds):
         for index, (runner, batch) in enumerate(fitting):
-            durations, seconds = _one_round(runner.engine, batch, round_seconds)
+            durations, seconds = _one_round(runner.engine, batch, seconds_each)
             calls[index] += durations
             rates[index].append(len(durations) * len(batch) / seconds)
         progress(number + 1, rounds)

@@ -69,7 +69,7 @@ class Maker:
         machine: Machine,
         watcher: Watcher,
         *,
-        round_seconds: float,
+        round_seconds: float | None,
         pictures: Path | None,
     ) -> None:
         self.wanted, self.cache, self.machine, self.watcher = wanted, cache, machine, watcher

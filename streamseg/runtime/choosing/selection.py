@@ -55,7 +55,7 @@ class Selector:
         cache: EngineCache | None = None,
         machine: Machine | None = None,
         watcher: Watcher | None = None,
-        round_seconds: float = 0.4,
+        round_seconds: float | None = None,
         pictures: Path | None = None,
     ) -> None:
         self.pictures = pictures

@@ -51,6 +51,7 @@ def run(
     """Run a command here; ``build`` stands for build-engine with model, backend and pictures."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("STREAMSEG_CACHE", str(tmp_path / "engines"))
+    monkeypatch.setattr("streamseg.runtime.building.timing.ROUND_SECONDS", 0.05)
     build = ["build-engine", "--model", slow_model, "--backend", "tensorrt", "--threads", "1"]
     build += ["--pictures", slow_model.parent / "pictures", "--precision", "fp32"]
     build += ["--batch", "1:2:4"]
