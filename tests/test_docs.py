@@ -9,7 +9,12 @@ before it in the page's source. Of those, and of commands between words, the opt
 
 from __future__ import annotations
 
+import importlib.util
+import os
+import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -74,3 +79,42 @@ def test_a_command_that_is_not_there_is_found() -> None:
     assert unknown_options(["streamseg", "video", "a", "b", "--colour=red"]) == ["--colour"]
     assert unknown_options(["python", "-m", "train", "data", "check", "D", "--jsn"]) == ["--jsn"]
     assert unknown_options(["python", "-m", "train", "RECIPE", "--data", "D"]) == []
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The documentation site; it is not built if a link is broken or a page not in mkdocs.yml."""
+    if importlib.util.find_spec("mkdocs") is None:
+        pytest.skip("the extra docs is not installed")
+    folder: Path = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
+    environment = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def test_the_site_brings_along_what_pages_link_to_beside_docs(site: Path) -> None:
+    assert (site / "repo" / "train" / "recipes" / "mbv2_camvid.toml").is_file()
+    links = re.findall(r'href="([^"]+)"', (site / "install" / "index.html").read_text())
+    assert "../repo/CONTRIBUTING/" in links
+    # And back, from a page that was brought along.
+    links = re.findall(r'href="([^"]+)"', (site / "repo/CONTRIBUTING/index.html").read_text())
+    assert "../../architecture/" in links
+
+
+def test_the_site_says_all_of_the_python_api(site: Path) -> None:
+    import streamseg
+
+    page = (site / "api" / "index.html").read_text()
+    headings = set(re.findall(r'<h\d id="streamseg\.(?:\w+\.)*(\w+)"', page))
+    assert set(streamseg.__all__) - {"__version__"} <= headings
+
+
+def test_the_site_fetches_nothing_from_elsewhere(site: Path) -> None:
+    for path in (site / "index.html", site / "api" / "index.html"):
+        fetched = re.findall(r'<(?:script|img|link)[^>]+(?:src|href)="([^"]+)"', path.read_text())
+        assert fetched
+        assert [name for name in fetched if name.startswith(("http", "//"))] == []
