@@ -53,7 +53,7 @@ def pick_video(path: Path | str, container: InputContainer) -> VideoStream:
     videos = [s for s in container.streams.video if not s.disposition & (_COVER | _PREVIEWS)]
     if not videos:
         others = [s for s in container.streams.get() if s.codec_context is not None]
-        kinds = ", ".join(f"{s.type} ({s.codec_context.name})" for s in others)
+        kinds = ", ".join(f"{_kind(s)} ({s.codec_context.name})" for s in others)
         found = f"only {kinds}" if kinds else "no stream that can be decoded"
         raise SourceError(f"{path}: has no video stream ({found}); give a file with pictures")
     decodable = [s for s in videos if s.codec_context is not None]
@@ -63,6 +63,12 @@ def pick_video(path: Path | str, container: InputContainer) -> VideoStream:
     picture = max(flagged or decodable, key=lambda s: s.width * s.height)
     _leave_variants(container, picture)
     return picture
+
+
+def _kind(stream: Stream) -> str:
+    if stream.type != "video":
+        return stream.type
+    return "a cover picture" if stream.disposition & _COVER else "previews"
 
 
 def _leave_variants(container: InputContainer, picture: VideoStream) -> None:

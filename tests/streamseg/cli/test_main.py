@@ -65,6 +65,7 @@ def files(clip: Path, tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("no video\n" * 100)
     (tmp_path / "notes.onnx").write_text("no model\n" * 100)
     (tmp_path / "empty.mp4").touch()
+    (tmp_path / "film.mpd").write_text("<MPD/>")
     (tmp_path / "anim.webp").write_bytes(animated_webp())
     (tmp_path / "there.mp4").write_bytes(b"precious")
     (tmp_path / "folder").mkdir()
@@ -76,6 +77,7 @@ BAD = [
     (2, "video folder out.mp4", "folder: is a folder"),
     (1, "video text.mp4 out.mp4", "text.mp4: not a video that FFmpeg can read"),
     (1, "video empty.mp4 out.mp4", "empty.mp4: the file is empty"),
+    (1, "video film.mpd out.mp4", "film.mpd: a DASH manifest, and this FFmpeg is built without"),
     (1, "video sound.m4a out.mp4", "sound.m4a: has no video stream (only audio (aac))"),
     (2, "video in.mp4 gone/out.mp4", "the folder gone does not exist"),
     (2, "video in.mp4 out.wmv", "out.wmv: unknown kind of output"),

@@ -318,3 +318,12 @@ def test_a_file_of_sound_alone_says_what_it_has(toy_model: Path, tmp_path: Path)
     ffmpeg("-i", Clip(frames=6, audio=("aac",)).write(tmp_path / "a.mp4"), "-map", "0:a", src)
     with pytest.raises(SourceError, match=r"has no video stream \(only audio \(.+\)\)"):
         segment(src, tmp_path / "out.mkv", toy_model)
+
+
+def test_a_song_with_a_cover_is_not_called_a_video(toy_model: Path, tmp_path: Path) -> None:
+    film, cover, song = tmp_path / "a.mp4", tmp_path / "cover.png", tmp_path / "song.m4a"
+    ffmpeg("-i", Clip(frames=2, audio=("aac",)).write(film), "-frames:v", "1", cover)
+    marked = ("-map", "0:a", "-map", "1:v", "-c", "copy", "-disposition:v:0", "attached_pic")
+    ffmpeg("-i", film, "-i", cover, *marked, "-f", "mp4", song)
+    with pytest.raises(SourceError, match=r"only audio \(aac\), a cover picture \(png\)"):
+        segment(song, tmp_path / "out.mkv", toy_model)
