@@ -31,6 +31,9 @@ from streamseg.cli.video import video
 from streamseg.cli.webcam import webcam
 from streamseg.errors import StreamsegError
 
+# OpenCV's own lines about a picture that it cannot read would stand beside our sentence.
+os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
+
 
 class _Group(click.Group):
     """Turns every error into one sentence and an exit code; a traceback only with --debug."""

@@ -167,8 +167,8 @@ def _why_not(place: Place, error: av.error.FFmpegError) -> str:
     detail = error.strerror or error
     if Path(place.name.partition("?")[0]).suffix.lower() == ".mpd" and not _reads("dash"):
         return (
-            "a DASH manifest, and this FFmpeg is built without its reader; give the same film's HLS "
-            "playlist (.m3u8) or a file of it"
+            "a DASH manifest, and this FFmpeg is built without its reader; give the film's HLS "
+            "playlist (.m3u8), or a file of it"
         )
     if place.is_address:
         return f"cannot be fetched, or is no video that FFmpeg can read ({detail})"

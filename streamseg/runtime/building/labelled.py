@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamseg.errors import SourceError, UsageError
+from streamseg.video.picture import read_picture
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,11 +113,10 @@ def read_rgb(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
     Raises:
         SourceError: no picture that OpenCV reads.
     """
-    bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if bgr is None:
-        raise SourceError(f"{path}: not a picture that OpenCV can read")
-    if (bgr.shape[1], bgr.shape[0]) != size:
-        # As the video pipeline does: averaging when it shrinks.
-        shrinks = bgr.shape[1] >= size[0]
-        bgr = cv2.resize(bgr, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+    rgb = read_picture(path)
+    if (rgb.shape[1], rgb.shape[0]) == size:
+        return rgb
+    # As the video pipeline does: averaging when it shrinks.
+    shrinks = rgb.shape[1] >= size[0]
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(rgb, size, interpolation=how), np.uint8)

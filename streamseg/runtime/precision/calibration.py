@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from streamseg.errors import SourceError, UsageError
 from streamseg.video.file import FileSource
+from streamseg.video.picture import READ, read_picture
 from streamseg.video.scaling import Downscale
-
-_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 
 
 def calibration_frames(
@@ -43,20 +42,15 @@ def calibration_frames(
 
 
 def _pictures(folder: Path, size: tuple[int, int], count: int) -> Iterator[NDArray[np.uint8]]:
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in READ)
     if not files:
         raise SourceError(
-            f"{folder}: has no pictures ({', '.join(sorted(_SUFFIXES))}); "
+            f"{folder}: has no pictures ({', '.join(READ)}); "
             "give the folder that holds them, or a video"
         )
     for index in _spread(len(files), count):
-        # Not imread: it cannot open every path on every system.
-        data = np.fromfile(files[index], dtype=np.uint8)
-        picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-        if picture is None:
-            raise SourceError(f"{files[index]}: cannot be read as a picture; remove or replace it")
-        small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-        yield np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2RGB), dtype=np.uint8)[None]
+        small = cv2.resize(read_picture(files[index]), size, interpolation=cv2.INTER_AREA)
+        yield np.asarray(small, np.uint8)[None]
 
 
 def _video(path: Path, size: tuple[int, int], count: int) -> Iterator[NDArray[np.uint8]]:

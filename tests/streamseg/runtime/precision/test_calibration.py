@@ -55,5 +55,5 @@ def test_sources_that_cannot_be_are_refused(folder: Path, tmp_path: Path) -> Non
     with pytest.raises(SourceError, match="has no pictures"):
         list(calibration_frames(empty, size=(64, 32), count=1))
     (folder / "0.png").write_bytes(b"no picture at all")
-    with pytest.raises(SourceError, match=r"0\.png: cannot be read as a picture"):
+    with pytest.raises(SourceError, match=r"0\.png: is no picture that can be read"):
         list(calibration_frames(folder, size=(64, 32), count=1))
