@@ -32,7 +32,7 @@ from streamseg.cli.webcam import webcam
 from streamseg.errors import StreamsegError
 
 # OpenCV's own lines about a picture that it cannot read would stand beside our sentence.
-os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
+os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 
 
 class _Group(click.Group):
