@@ -1,4 +1,4 @@
-"""Scripts that print the numbers the README quotes; run as ``python -m benchmarks.<name>``.
+"""Scripts that print the numbers that pages quote; run as ``python -m benchmarks.<name>``.
 
 Each explains its regime, measures both sides alternately in one run, quotes medians, and prints one
 JSON line last.
