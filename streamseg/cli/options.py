@@ -210,6 +210,16 @@ def cleaning_options(command: F) -> F:
     )(command)
 
 
+def stabilize_option(command: F) -> F:
+    """What becomes of labels from frame to frame."""
+    return click.option(
+        "--stabilize",
+        is_flag=True,
+        help="Where the picture stands still, let a label go only when it has been contradicted "
+        "for long: no flicker.",
+    )(command)
+
+
 def label_output_options(command: F) -> F:
     """Options of where labels go beside the drawing."""
     for option in reversed(
@@ -421,10 +431,10 @@ def take_drawing(values: dict[str, Any]) -> DrawOptions:
 
 
 def take_cleaning(values: dict[str, Any]) -> CleanOptions:
-    """Take the values of `cleaning_options` out of a command's."""
+    """Take the values of `cleaning_options` and `stabilize_option` out of a command's."""
     from streamseg.labelmaps.options import CleanOptions
 
-    return CleanOptions(min_area=values.pop("min_area"))
+    return CleanOptions(min_area=values.pop("min_area"), stabilize=values.pop("stabilize", False))
 
 
 def take_label_outputs(values: dict[str, Any]) -> LabelOutputs:

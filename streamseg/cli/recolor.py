@@ -16,6 +16,7 @@ from streamseg.cli.options import (
     measure_options,
     part_options,
     report_options,
+    stabilize_option,
     take_cleaning,
     take_drawing,
     take_encoder,
@@ -32,6 +33,7 @@ from streamseg.cli.video import finish
 @click.argument("dst", metavar="OUT")
 @drawing_options
 @cleaning_options
+@stabilize_option
 @part_options
 @input_options
 @measure_options

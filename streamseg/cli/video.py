@@ -21,6 +21,7 @@ from streamseg.cli.options import (
     open_segmenter,
     part_options,
     report_options,
+    stabilize_option,
     take_cleaning,
     take_drawing,
     take_encoder,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 @hold_option
 @drawing_options
 @cleaning_options
+@stabilize_option
 @part_options
 @input_options
 @label_output_options

@@ -18,6 +18,7 @@ from streamseg.cli.options import (
     hold_option,
     open_segmenter,
     report_options,
+    stabilize_option,
     take_cleaning,
     take_drawing,
     take_encoder,
@@ -176,6 +177,7 @@ def take_camera(values: dict[str, Any]) -> CameraOptions:
 @hold_option
 @drawing_options
 @cleaning_options
+@stabilize_option
 @encoder_options
 @report_options
 def webcam(

@@ -17,6 +17,10 @@ class CleanOptions:
 
     min_area: int = 0
     """Connected areas of fewer labels than this take their surroundings' class; 0 keeps all."""
+    stabilize: bool = False
+    """A label stays where the picture stands still, until it has been contradicted for long; a
+    single picture is left as it is. See `streamseg.labelmaps.steady`.
+    """
 
     def __post_init__(self) -> None:
         if self.min_area < 0:

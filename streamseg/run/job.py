@@ -27,6 +27,7 @@ from streamseg.run.stages import (
     Recorded,
     clean_stages,
     compose_stage,
+    downscale_stage,
     infer_stage,
     sink_stages,
 )
@@ -155,9 +156,9 @@ class Job:
 
     def _labelling(self) -> list[Stage]:
         """What fills in `labels_HW`; nothing where frames bring labels along."""
+        downscale = downscale_stage(Downscale(self.size, self.source.info.orientation), self.clean)
         if isinstance(self.engine, Recorded):
-            return []
-        downscale = Stage("downscale", Downscale(self.size, self.source.info.orientation))
+            return [downscale] if self.clean.stabilize else []
         if self._holding is None:
             return [downscale, infer_stage(self.engine, live=self.live)]
         return [downscale, *self._holding.stages(live=self.live)]

@@ -14,8 +14,10 @@ from streamseg.drawing.orientation import AS_STORED, Orientation
 from streamseg.labelmaps.options import CleanOptions
 from streamseg.labelmaps.sink import LabelSink
 from streamseg.labelmaps.specks import without_specks
+from streamseg.labelmaps.steady import Steady, luma_of
 from streamseg.run.pipeline import Stage
 from streamseg.runtime.engine import Engine, EngineSpec
+from streamseg.video.scaling import Downscale
 from streamseg.video.source import Item
 
 
@@ -73,14 +75,34 @@ def sink_stages(sinks: Sequence[LabelSink]) -> list[Stage]:
     return [Stage("labels", take)]
 
 
+def downscale_stage(downscale: Downscale, options: CleanOptions) -> Stage:
+    """A stage that fills in `small_HWC`, and what cleaning needs of it later."""
+
+    def work(items: list[Item]) -> list[Item]:
+        downscale(items)
+        if options.stabilize:
+            for item in items:
+                item.luma_HW = luma_of(small_of(item))
+        return items
+
+    return Stage("downscale", work)
+
+
 def clean_stages(options: CleanOptions) -> list[Stage]:
     """What is done to `labels_HW` before they are used; no stage where that is nothing."""
-    if not options.min_area:
+    if not options.min_area and not options.stabilize:
         return []
+    steady = Steady()
 
     def clean(items: list[Item]) -> list[Item]:
         for item in items:
             assert item.labels_HW is not None, "the engine comes before cleaning"
+            if not item.signal:  # the picture of a camera that is away says nothing of what follows
+                steady.reset()
+            elif options.stabilize:
+                assert item.luma_HW is not None, "downscale comes before cleaning"
+                item.labels_HW = steady(item.luma_HW, item.labels_HW)
+            item.luma_HW = None
             item.labels_HW = without_specks(item.labels_HW, options.min_area)
         return items
 

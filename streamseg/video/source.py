@@ -47,6 +47,8 @@ class Item:
     """False for a picture that is shown because a camera sends none: there is nothing in it."""
     small_HWC: NDArray[np.uint8] | None = None
     """RGB at the network's size."""
+    luma_HW: NDArray[np.float32] | None = None
+    """Its blurred luma, where that outlives it: see `streamseg.labelmaps.steady`."""
     labels_HW: NDArray[np.uint8] | None = None
     """Class of every pixel, at the network's size."""
     drawn: VideoFrame | None = None
