@@ -41,6 +41,7 @@ from streamseg.run.clips import with_events
 from streamseg.run.job import Job, OnProgress, RunProgress, Size, network_size
 from streamseg.run.netsize import choose_size, parse_size
 from streamseg.run.notices import Notices
+from streamseg.run.resuming import check_resumable, kept_for_later, leftover, open_journal
 from streamseg.run.running import Running
 from streamseg.run.stats import RunClock, Stats
 from streamseg.runtime.building.request import Watcher
@@ -49,6 +50,7 @@ from streamseg.runtime.cpu import coder_threads, cpu_threads
 from streamseg.runtime.engine import BackendName, PrecisionName
 from streamseg.runtime.options import EngineOptions
 from streamseg.runtime.pool import EnginePool
+from streamseg.version import __version__
 from streamseg.video.encoder import EncoderOptions
 from streamseg.video.opening import InputOptions
 from streamseg.video.output import output_place
@@ -120,6 +122,7 @@ class Segmenter(ClosedAtExit):
         part: Part | None = None,
         read: InputOptions | None = None,
         encoder: EncoderOptions | None = None,
+        resume: bool = False,
         overwrite: bool = False,
         stop: threading.Event | None = None,
         on_progress: OnProgress = None,
@@ -146,6 +149,8 @@ class Segmenter(ClosedAtExit):
             part: which frames are read; None reads all.
             read: how they are read.
             encoder: how the output is encoded.
+            resume: keep what is done in the folder ``DST.resume`` until `dst` is complete, and go
+                on there if an earlier run left one. An interrupt leaves `dst` to another run.
             overwrite: replace an existing `dst` (when the new file is complete).
             stop: set it, from any thread, to end the run early.
             on_progress: called some ten times a second from the calling thread.
@@ -170,6 +175,8 @@ class Segmenter(ClosedAtExit):
             raise UsageError(
                 f"{src if dst is None else dst}: --event-clips cuts clips out of a file; name OUT"
             )
+        if resume:
+            check_resumable(src, output, beside=bool(labels or measure))
         told = Notices(self._watcher)
         with self._running.run(), ExitStack() as stack:
             source = stack.enter_context(
@@ -194,7 +201,31 @@ class Segmenter(ClosedAtExit):
             if output is None:
                 stats = job.discard(on_progress)
             else:
-                stats = job.record(output, encoder, on_progress)
+                journal = None
+                if resume:
+                    asked = {
+                        "version": __version__,
+                        "size": net_size,
+                        "hold": hold,
+                        "draw": job.draw,
+                        "clean": job.clean,
+                        "part": part,
+                        "reading": read,
+                        "encoder": replace(encoder, threads=0),
+                    }
+                    opened = open_journal(
+                        output,
+                        source.info,
+                        src=src,
+                        model=self.options.model,
+                        engine=[chosen.engine.spec.backend, chosen.precision],
+                        asked=asked,
+                    )
+                    journal = stack.enter_context(closing(opened))
+                with kept_for_later(journal):
+                    stats = job.record(output, encoder, on_progress, journal)
+                if not resume:
+                    stats = replace(stats, notes=(*stats.notes, *leftover(output.final)))
             for sink in measuring:
                 stats = with_events(
                     stats, sink, encoder, overwrite=overwrite, on_progress=on_progress

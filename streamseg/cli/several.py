@@ -31,10 +31,14 @@ class Result:
     """None if it failed, or was not begun."""
     error: str | None = None
     """Why it failed; None if it did not, or was not begun."""
+    before: bool = False
+    """An earlier run had finished it."""
 
     @property
     def state(self) -> str:
-        """In a word: done, stopped, failed or not begun."""
+        """In a word: done, done before, stopped, failed or not begun."""
+        if self.before:
+            return "done before"
         if self.stats is None:
             return "failed" if self.error else "not begun"
         return "stopped" if self.stats.interrupted else "done"
@@ -85,12 +89,17 @@ def segment_all(
 ) -> list[Result]:
     """Segment each source into a folder; Ctrl-C ends the one under way and begins no other.
 
+    With `resume` among the options, outputs that are there were finished by an earlier run.
+
     Raises:
         UsageError, OutputError: as `outputs_in`; nothing was begun.
     """
     results: list[Result] = []
     places = outputs_in(folder, sources, video_name)
     for number, (source, place) in enumerate(zip(sources, places, strict=True), 1):
+        if options.get("resume") and not options.get("overwrite") and place.exists():
+            results.append(Result(source, place, before=True))
+            continue
         bar.begin(f"{number}/{len(sources)} {Path(source).name}")
         try:
             stats = segmenter.video(source, place, on_progress=bar, **options)
@@ -124,7 +133,7 @@ def report_all(results: Sequence[Result], json_target: str | None, *, quiet: boo
     if not quiet and json_target != "-":
         print_table(results)
     if any(result.state in ("stopped", "not begun") for result in results):
-        say(f"stopped: {sum(r.state == 'done' for r in results)} files are done")
+        say(f"stopped: {sum(r.state.startswith('done') for r in results)} files are done")
         return INTERRUPTED
     return 1 if failed else 0
 
@@ -162,5 +171,5 @@ def print_table(results: Sequence[Result]) -> None:
     for index, head in enumerate(heads):
         table.add_column(head, justify="right" if index in (2, 3, 4) else "left")
     for row in table_rows(results):
-        table.add_row(*row, style="" if row[1] == "done" else "bold yellow")
+        table.add_row(*row, style="" if row[1].startswith("done") else "bold yellow")
     console.print(table, markup=False)

@@ -17,6 +17,8 @@ def summary_rows(stats: Stats) -> list[tuple[str, str]]:
     frames = str(stats.frames)
     if stats.frames_expected and stats.frames_expected != stats.frames:
         frames += f" of {stats.frames_expected}"
+    if stats.frames_resumed:
+        frames += f", {stats.frames_resumed} of them by an earlier run"
     width, height = stats.size
     rows = [
         ("output", stats.output or "none"),

@@ -53,6 +53,12 @@ if TYPE_CHECKING:
 @input_options
 @label_output_options
 @measure_options
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Keep what is done beside OUT, in OUT.resume, until it is complete; go on there after a "
+    "stop, a crash or a power cut.",
+)
 @click.option("--batch", type=click.IntRange(min=1), help="Frames per engine call.")
 @encoder_options
 @report_options
@@ -133,7 +139,10 @@ def finish(stats: Stats, json_target: str | None, quiet: bool) -> None:
     for warning in stats.warnings:
         say(f"warning: {warning}")
     if stats.interrupted:
-        say(f"stopped: {stats.output} holds the {stats.frames} frames done so far")
+        if stats.output is None:
+            say(f"stopped after {stats.frames} frames")
+        else:
+            say(f"stopped: {stats.output} holds the {stats.frames} frames done so far")
     if json_target is not None:
         write_json(stats.as_dict(), json_target)
     if not quiet and json_target != "-" and stats.output != "-":

@@ -180,6 +180,19 @@ class Compositor:
         self._draw_legend(panes, labels_HW, colour, at)
         return out
 
+    def pass_over(self, frame: VideoFrame) -> None:
+        """Let the time of a frame pass that was drawn before: a wipe and a backdrop go on."""
+        at = seconds(frame)
+        if self._wipe is not None:
+            self._wipe.begin(at)
+        if self._backdrop is not None:
+            self._backdrop.rgb_at(at)
+
+    def forget(self) -> None:
+        """Take the next picture for the first: the legend lists what is there, and nothing else."""
+        if self._legend is not None:
+            self._legend.forget()
+
     def _supported(self, frame: VideoFrame) -> VideoFrame:
         wanted = self.pixel_format
         if self._layout.alpha and not has_alpha(frame.format):

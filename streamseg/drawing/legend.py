@@ -175,6 +175,10 @@ class Presence:
         self._since: NDArray[np.float64] | None = None
         """When each class was last as it is listed: there, or not there."""
 
+    def forget(self) -> None:
+        """Take the next picture for the first."""
+        self._since = None
+
     def see(self, labels_HW: NDArray[np.uint8], seconds: float) -> NDArray[np.bool_]:
         """Look at one more picture, shown at a time; which classes are now listed, ``[K]``."""
         counts = np.bincount(labels_HW.ravel(), minlength=256)[: len(self._drawn)]

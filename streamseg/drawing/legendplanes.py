@@ -48,6 +48,10 @@ class LegendPlanes:
         self.no_room = False
         """Whether a frame had no room for the classes that were there."""
 
+    def forget(self) -> None:
+        """Take the next frame for the first."""
+        self._presence.forget()
+
     def draw(
         self,
         panes: Sequence[Plane],

@@ -54,10 +54,15 @@ class Wipe:
                 ink = ink[index - 1]
             self._columns(pane, edge // factor, line // factor)[:] = ink
 
+    def begin(self, at_seconds: float) -> None:
+        """The line starts at the left with the first picture, whenever that is."""
+        self._began = at_seconds if self._began is None else self._began
+
     def _share(self, at_seconds: float) -> float:
         if not self._seconds:
             return 0.5
-        self._began = at_seconds if self._began is None else self._began
+        self.begin(at_seconds)
+        assert self._began is not None, "it has just begun"
         turn = (at_seconds - self._began) / self._seconds
         return 0.5 - 0.5 * math.cos(2 * math.pi * turn)
 

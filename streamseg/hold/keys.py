@@ -53,6 +53,10 @@ class KeyFrames:
         self.held = 0
         """Frames so far that were no keys."""
 
+    def forget(self) -> None:
+        """Make the next frame a key."""
+        self._key_hw = None
+
     def look(self, rgb_HWC: NDArray[np.uint8]) -> Look:
         """Decide about the next frame, RGB uint8 ``[H, W, 3]`` as the network would see it."""
         grey_hw = half_grey(rgb_HWC)

@@ -48,6 +48,8 @@ class Holding:
         for item in items:
             if not item.signal:  # the picture of a camera that is away: no key, and no look at it
                 continue
+            if item.anew:
+                self._keys.forget()
             look = self._keys.look(small_of(item))
             if not look.is_key:
                 self._looks[item.index] = look

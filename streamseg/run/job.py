@@ -5,7 +5,7 @@ Knows nothing about how sources and engines are opened, nor about command lines.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +23,7 @@ from streamseg.models.sizes import SizeRule
 from streamseg.run.holding import Holding
 from streamseg.run.netsize import choose_size, parse_size
 from streamseg.run.pipeline import Pipeline, Stage
+from streamseg.run.resuming import items_behind, kept
 from streamseg.run.stages import (
     Recorded,
     clean_stages,
@@ -42,6 +43,7 @@ from streamseg.video.encoder import (
     transparent_format,
 )
 from streamseg.video.formats import format_of
+from streamseg.video.journal import Journal
 from streamseg.video.output import OutputPath
 from streamseg.video.pixelformats import losses, traits
 from streamseg.video.scaling import Downscale
@@ -125,6 +127,8 @@ class Job:
         self.sinks = sinks
         self.live = live
         self._stopped = stopped
+        self._items: Iterable[Item] = source
+        self._done = 0  # frames that another run had made
         # Refuse a wrong class before a file is created.
         classes = engine.spec.model.classes
         class_alphas(classes, covered_classes(classes, self.draw.classes), self.draw)
@@ -140,7 +144,7 @@ class Job:
     def pipeline(self, *last_stages: Stage) -> Pipeline:
         """Decode, downscale, infer and clean, followed by the stages given."""
         return Pipeline(
-            self.source,
+            self._items,
             [
                 *self._labelling(),
                 *clean_stages(self.clean),
@@ -164,11 +168,16 @@ class Job:
         return [downscale, *self._holding.stages(live=self.live)]
 
     def record(
-        self, output: OutputPath, encoder: EncoderOptions, on_progress: OnProgress = None
+        self,
+        output: OutputPath,
+        encoder: EncoderOptions,
+        on_progress: OnProgress = None,
+        journal: Journal | None = None,
     ) -> Stats:
         """Write the segmented video; the file appears when it is complete.
 
-        A KeyboardInterrupt ends the input and finishes the file; a second one drops it.
+        A KeyboardInterrupt ends the input and finishes the file; a second one drops it. With a
+        journal, what it has is not made again, and an interrupt leaves the rest to another run.
 
         Raises:
             KeyboardInterrupt: before the first frame was written; there is no file.
@@ -190,8 +199,11 @@ class Job:
                 size=compositor.size,
                 pixel_format=encoded,
                 options=encoder,
+                journal=journal,
             ) as writer,
         ):
+            if journal is not None:
+                self._items = self._behind(journal, writer, compositor, on_progress)
 
             def write(items: list[Item]) -> list[Item]:
                 for item in items:
@@ -204,9 +216,41 @@ class Job:
                 compose_stage(compositor, info.orientation), Stage("encode+write", write)
             )
             interrupted = self._run(pipeline, on_progress)
+            if interrupted and journal is not None:
+                writer.abort()
+                said = [*compositor.warnings, *self._finish_sinks()]
+                return self._summary(pipeline, None, interrupted, said, [kept(journal)])
             writer.finish(self.source.leftover)
             warnings = [*compositor.warnings, *writer.warnings, *self._finish_sinks()]
         return self._summary(pipeline, output.final, interrupted, warnings, writer.notes)
+
+    def _behind(
+        self,
+        journal: Journal,
+        writer: VideoWriter,
+        compositor: Compositor,
+        on_progress: OnProgress,
+    ) -> Iterator[Item]:
+        """Pass over what another run made; the frames behind it."""
+        self._done = journal.frames
+
+        def tell(passed: int) -> None:
+            if on_progress is not None:
+                on_progress(
+                    RunProgress(
+                        frames=passed,
+                        frames_expected=self.source.info.frames_expected,
+                        seconds=self.clock.elapsed(),
+                        media_seconds=0.0,
+                        dropped=0,
+                        latency_p50_ms=None,
+                        latency_p95_ms=None,
+                    )
+                )
+
+        return items_behind(
+            self.source, journal, writer, compositor, stopped=self._stopped, tell=tell
+        )
 
     def _finish_sinks(self) -> list[str]:
         """Complete what sinks wrote; what they have to say."""
@@ -323,7 +367,7 @@ class Job:
 
     def _progress(self, pipeline: Pipeline) -> RunProgress:
         return RunProgress(
-            frames=self.clock.frames,
+            frames=self._done + self.clock.frames,
             frames_expected=self.source.info.frames_expected,
             seconds=self.clock.elapsed(),
             media_seconds=self.clock.media_seconds,
@@ -350,11 +394,13 @@ class Job:
         lost = () if interrupted and not self.live else tuple(self.source.warnings)
         expected = self.source.info.frames_expected
         if expected is not None and not interrupted and not lost:
-            expected = self.clock.frames  # an estimate from the duration, now known better
+            # An estimate from the duration, now known better.
+            expected = self._done + self.clock.frames
         return Stats(
             source=self.source.info.name,
             output=None if output is None else str(output),
-            frames=self.clock.frames,
+            frames=self._done + self.clock.frames,
+            frames_resumed=self._done,
             frames_expected=expected,
             wall_seconds=wall,
             fps=self.clock.frames / wall,

@@ -97,9 +97,10 @@ def clean_stages(options: CleanOptions) -> list[Stage]:
     def clean(items: list[Item]) -> list[Item]:
         for item in items:
             assert item.labels_HW is not None, "the engine comes before cleaning"
-            if not item.signal:  # the picture of a camera that is away says nothing of what follows
+            # The picture of a camera that is away says nothing of what follows.
+            if item.anew or not item.signal:
                 steady.reset()
-            elif options.stabilize:
+            if options.stabilize and item.signal:
                 assert item.luma_HW is not None, "downscale comes before cleaning"
                 item.labels_HW = steady(item.luma_HW, item.labels_HW)
             item.luma_HW = None
@@ -116,6 +117,8 @@ def compose_stage(compositor: Compositor, orientation: Orientation = AS_STORED) 
         for item in items:
             assert item.labels_HW is not None, "the engine comes before compositing"
             labels = np.ascontiguousarray(orientation.stored(item.labels_HW))
+            if item.anew:
+                compositor.forget()
             item.drawn = compositor.compose(item.frame, labels)
         return items
 

@@ -125,6 +125,8 @@ class Stats:
     engine_notices: tuple[str, ...] = ()
     """What was said of engines before and while it ran: builds, fall-backs, smaller batches."""
     interrupted: bool = False
+    frames_resumed: int = 0
+    """Frames of these that an earlier run had made; `fps` and `media_seconds` are of the others."""
     held: int = 0
     """Frames whose labels came from others, so that the engine did not see them."""
     dropped: int = 0

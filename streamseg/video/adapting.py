@@ -55,6 +55,10 @@ class Adapter:
         self._to_a_tick(frame)
         return self._marker.marked(frame) if self._marker else frame
 
+    def pass_over(self, frame: VideoFrame) -> None:
+        """Count a frame that was encoded before; it may be changed."""
+        self._to_a_tick(frame)
+
     def _with_palette(self, frame: VideoFrame) -> VideoFrame:
         """In the 256 colours that suit it best, dithered."""
         if self._palette is None:

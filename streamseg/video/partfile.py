@@ -38,6 +38,10 @@ if sys.platform == "win32":
     def _is_free(path: Path) -> bool:
         return path.exists()
 
+    def _lock_now(path: Path) -> tuple[bool, int | None]:
+        path.touch()
+        return True, None
+
 else:
     import fcntl
 
@@ -66,12 +70,28 @@ else:
             os.close(fd)
         return True
 
+    def _lock_now(path: Path) -> tuple[bool, int | None]:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(fd)
+            return False, None
+        except OSError:  # a file system without locks
+            pass
+        return True, fd
+
 
 def part_file(final: Path) -> Path:
     """Beside `final`: hidden, of this run alone, and no longer than a file name may be."""
     tail = f".{os.getpid()}-{next(_numbers)}-{_machine()}.part"
-    cut = os.fsencode(final.name)[: _LONGEST_NAME - len(tail) - 1]
-    return final.with_name(f".{cut.decode(errors='ignore')}{tail}")
+    return with_tail(final.with_name(f".{final.name}"), tail)
+
+
+def with_tail(path: Path, tail: str) -> Path:
+    """A name with more behind it, cut where that would be longer than a name may be."""
+    cut = os.fsencode(path.name)[: _LONGEST_NAME - len(os.fsencode(tail))]
+    return path.with_name(f"{cut.decode(errors='ignore')}{tail}")
 
 
 def hold(path: Path) -> None:
@@ -82,6 +102,20 @@ def hold(path: Path) -> None:
     """
     if path not in _held:
         _held[path] = _lock(path)
+
+
+def hold_now(path: Path) -> bool:
+    """As `hold`, without waiting: False if another process, or this one, holds it.
+
+    Raises:
+        OSError: the folder takes no new file.
+    """
+    if path in _held:
+        return False
+    free, fd = _lock_now(path)
+    if free:
+        _held[path] = fd
+    return free
 
 
 def let_go(path: Path) -> None:

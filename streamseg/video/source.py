@@ -43,6 +43,9 @@ class Item:
     """Packets of other streams that came before this frame; to be muxed before it."""
     captured: float | None = None
     """`time.perf_counter()` when a live frame was captured, as far as known; None from a file."""
+    anew: bool = False
+    """True where nothing before this frame may count: a segment begins, which another run may have
+    made. See `streamseg.run.resuming`."""
     signal: bool = True
     """False for a picture that is shown because a camera sends none: there is nothing in it."""
     small_HWC: NDArray[np.uint8] | None = None

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import errno
+import io
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from math import lcm
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import av
 from av.container import OutputContainer
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -20,6 +24,7 @@ from streamseg.video.durations import Durations
 from streamseg.video.encoder import EncoderOptions, add_video
 from streamseg.video.formats import Format, format_of
 from streamseg.video.interlace import keeps_fields
+from streamseg.video.journal import Journal
 from streamseg.video.luggage import Luggage
 from streamseg.video.output import OutputPath, cannot_write
 from streamseg.video.shift import Shift
@@ -42,6 +47,8 @@ class VideoWriter:
         pixel_format: of the frames to come; see `encoder_format`.
         options: encoder, quality, speed.
         tags: text to write about the file, beside what is carried along.
+        journal: keeps what is encoded, in segments that another run goes on behind; each has an
+            encoder of its own.
 
     Raises:
         UsageError: an unknown encoder, or one that refuses these options.
@@ -57,8 +64,10 @@ class VideoWriter:
         pixel_format: str,
         options: EncoderOptions,
         tags: Mapping[str, str] | None = None,
+        journal: Journal | None = None,
     ) -> None:
         self.output = output
+        self._journal, self._segment = journal, 0
         self._tags = dict(tags or {})
         self.frames = 0
         self.warnings: list[str] = []
@@ -122,6 +131,12 @@ class VideoWriter:
             raise
         self._luggage = luggage
         if refused is None:
+            self._encoder = self._video.codec_context
+            self._encoder_frames = 0
+            self._last_dts: int | None = None
+            self._another = partial(
+                _encoder_like, self.output.muxer, info, size, pixel_format, options, self._format
+            )
             return
         self.abort()
         if luggage is None or luggage.is_empty:
@@ -152,21 +167,90 @@ class VideoWriter:
             self.copy(packets)
             # The encoder decides on key frames; a decoded picture type would force the source's.
             frame.pict_type = 0
+            if self._journal is not None:
+                if self._journal.is_full:
+                    self._begin_segment(self._journal)
+                self._journal.add_frame()
             self._shift.move_frame(frame)
-            self._mux(self._encode(self._adapter.adapted(frame)))
+            self._mux_picture(self._encode(self._adapter.adapted(frame)))
         except (av.error.FFmpegError, OSError) as error:
             raise cannot_write(self.output, error) from error
         self.frames += 1
+        self._encoder_frames += 1
+
+    def pass_over(self, frame: VideoFrame, packets: Iterable[AnyPacket] = ()) -> None:
+        """One frame that the journal has: as `write`, with what was encoded of it before.
+
+        Raises:
+            OutputError: as `write`, or the journal cannot be read.
+        """
+        assert self._journal is not None, "another run's frames are in a journal"
+        try:
+            if self.frames % self._journal.segment_frames == 0:
+                known = self._journal.packets(self._segment)
+                self._segment += 1
+                self._durations.received(known)
+                for packet in known:
+                    packet.stream, self._last_dts = self._video, packet.dts
+                self._mux(known)
+            self.copy(packets)
+            self._shift.move_frame(frame)
+            self._adapter.pass_over(frame)
+        except (av.error.FFmpegError, OSError) as error:
+            raise cannot_write(self.output, error) from error
+        self.frames += 1
+        if self.frames == self._journal.frames:
+            self._begin_encoder()
+
+    def _begin_segment(self, journal: Journal) -> None:
+        """End a segment and its encoder, and begin another."""
+        last = self._flushed()
+        self._durations.received(last)
+        self._mux_picture(last)
+        journal.end_segment()
+        self._begin_encoder()
+
+    def _begin_encoder(self) -> None:
+        self._encoder = self._another(self.output.final)
+        self._encoder_frames = 0
+
+    def _mux_picture(self, packets: list[AnyPacket]) -> None:
+        """What the encoder gave, also into the journal."""
+        if self._journal is None:
+            self._mux(packets)
+            return
+        for packet in packets:
+            # Where frames are not evenly spaced, an encoder's first decoding times may lie before
+            # the last ones of the encoder before it.
+            if packet.dts is not None and self._last_dts is not None:
+                packet.dts = max(packet.dts, self._last_dts + 1)
+            self._last_dts = packet.dts
+        self._journal.add(packets)
+        self._mux(packets)
 
     def _encode(self, frame: VideoFrame | None) -> list[AnyPacket]:
         """What the encoder has ready, each packet with the duration of its frame."""
-        if frame is not None:
-            self._durations.sent(frame, self._video.codec_context.time_base)
-        packets: list[AnyPacket] = [*self._video.encode(frame)]
+        if frame is None:
+            packets = self._flushed()
+        else:
+            self._durations.sent(frame, self._encoder.time_base)
+            packets = self._encoded(frame)
         if frame is None and self._format.starts_at_zero:
             self._durations.close(packets)
         else:
             self._durations.received(packets)
+        return packets
+
+    def _flushed(self) -> list[AnyPacket]:
+        """The encoder's last packets."""
+        packets = self._encoded(None)
+        few = self._encoder_frames <= _TOO_FEW_TO_REORDER
+        return with_decoding_times(packets) if few else packets
+
+    def _encoded(self, frame: VideoFrame | None) -> list[AnyPacket]:
+        packets: list[AnyPacket] = [*self._encoder.encode(frame)]
+        for packet in packets:
+            packet.stream = self._video  # whichever encoder gave it
         return packets
 
     def copy(self, packets: Iterable[AnyPacket]) -> None:
@@ -186,8 +270,7 @@ class VideoWriter:
         """
         try:
             self.copy(packets)
-            last = self._encode(None)
-            self._mux(with_decoding_times(last) if self.frames <= _TOO_FEW_TO_REORDER else last)
+            self._mux_picture(self._encode(None))
             if self._luggage is not None:
                 self._mux(self._luggage.flush())
             self._container.close()
@@ -196,6 +279,8 @@ class VideoWriter:
             if not self.output.is_pipe and self.output.partial.stat().st_size < self._muxed_bytes:
                 raise OSError(errno.ENOSPC, "the file is shorter than what was written to it")
             self.output.publish()
+            if self._journal is not None:
+                self._journal.remove()
         except (av.error.FFmpegError, OSError) as error:
             self.abort()
             raise cannot_write(self.output, error) from error
@@ -228,6 +313,23 @@ class VideoWriter:
     ) -> None:
         if error is not None:
             self.abort()
+
+
+def _encoder_like(
+    muxer: str,
+    info: SourceInfo,
+    size: tuple[int, int],
+    pixel_format: str,
+    options: EncoderOptions,
+    output: Format,
+    name: Path,
+) -> VideoCodecContext:
+    """Another encoder, started, that gives what the first one gave."""
+    # An encoder outlives the file it was made for, which nothing is written to.
+    with av.open(io.BytesIO(), mode="w", format=muxer) as nowhere:
+        encoder = add_video(nowhere, info, size, pixel_format, options, output).codec_context
+        start(encoder, name)
+    return encoder
 
 
 def with_decoding_times(packets: list[AnyPacket]) -> list[AnyPacket]:

@@ -53,6 +53,9 @@ def test_all_good_is_exit_code_0_and_nothing_is_replaced(
     assert again.returncode == 1
     assert "already exists" in again.stderr
     assert (tmp_path / "out" / "a.mp4").stat().st_mtime_ns == before
+    resumed = cli(*command, "--resume")
+    assert (resumed.returncode, "a.mp4: done before" in resumed.stdout) == (0, True)
+    assert (tmp_path / "out" / "a.mp4").stat().st_mtime_ns == before
     assert cli(*command, "--overwrite", "--json", "-").returncode == 0
 
 
