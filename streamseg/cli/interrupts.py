@@ -11,6 +11,7 @@ import contextlib
 import os
 import signal
 import socket
+import sys
 import threading
 from typing import NoReturn
 
@@ -27,6 +28,8 @@ class _Count:
 
     interrupts = 0
     last_signal = 0
+    handled = False
+    """Whether this process is the command's own."""
 
 
 def forgive() -> bool:
@@ -44,6 +47,7 @@ def install() -> None:
     """Handle what ends a process; call it once, from the main thread."""
     terminals = [fd for fd in (1, 2) if _is_terminal(fd)]
     numbers = set()
+    _Count.handled = True
     for name in _NAMES:
         number = getattr(signal, name, None)
         # A shell starts background jobs with SIGINT ignored, and means no harm; nohup means it.
@@ -102,6 +106,25 @@ def _watch(ours: socket.socket, theirs: socket.socket, numbers: set[int]) -> Non
             ours.settimeout(GRACE_SECONDS)
         elif _Count.interrupts > 2:
             end()
+
+
+def leave(code: object) -> None:
+    """At a command's end: end the process now if a thread is still inside native code.
+
+    A sender that is silent holds one inside FFmpeg, and Python would take down under it what it
+    uses: now and then, the process crashed. Otherwise nothing happens.
+
+    Args:
+        code: as `SystemExit` has it.
+    """
+    names = [thread.name for thread in threading.enumerate()]
+    if not _Count.handled or not any(name.startswith("streamseg-") for name in names):
+        return
+    drop_all()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))
 
 
 def end() -> NoReturn:

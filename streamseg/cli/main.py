@@ -19,7 +19,7 @@ from streamseg.cli.codecs import codecs
 from streamseg.cli.engines import build_engine, doctor, engines
 from streamseg.cli.image import image
 from streamseg.cli.importmodel import import_model
-from streamseg.cli.interrupts import INTERRUPTED
+from streamseg.cli.interrupts import INTERRUPTED, leave
 from streamseg.cli.models import models
 from streamseg.cli.options import debug_option, wants_debug
 from streamseg.cli.output import say
@@ -44,7 +44,11 @@ class _Group(click.Group):
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")
-        return super().main(*args, **kwargs)
+        try:
+            return super().main(*args, **kwargs)
+        except SystemExit as error:
+            leave(error.code)
+            raise
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
