@@ -29,7 +29,7 @@ from streamseg.runtime.choosing.companion import companion_path
 from streamseg.runtime.precision.convert import convert
 from train.models import ModelSpec, build_model
 
-SHIPPED = ("mbv2", "mbv2-voc")
+SHIPPED = ("mbv2", "mbv2-voc", "mbv2-ade32")
 """Models whose int8 graphs are timed as they are, the first of them being the measure."""
 
 POOLED: dict[str, Any] = {

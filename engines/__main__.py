@@ -186,6 +186,11 @@ def verify_command(
 @click.option("--calibration", type=FILE, help="Pictures or a video (default: training pictures).")
 @click.option("--count", type=click.IntRange(min=1), default=32, show_default=True)
 @click.option("--exclude", default="", help="Layers to leave in fp32, joined by commas.")
+@click.option(
+    "--min-agreement",
+    type=click.FloatRange(0, 1),
+    help="Share of fp32's labels that is asked for [default: 0.99].",
+)
 @click.option("--overwrite", is_flag=True, help="Replace an int8 graph that is there.")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
 def int8_command(
@@ -196,6 +201,7 @@ def int8_command(
     calibration: Path | None,
     count: int,
     exclude: str,
+    min_agreement: float | None,
     overwrite: bool,
     debug: bool,
 ) -> None:
@@ -214,6 +220,7 @@ def int8_command(
             calibration=calibration,
             count=count,
             exclude=[name for name in exclude.split(",") if name],
+            min_agreement=min_agreement,
             overwrite=overwrite,
             progress=progress_on(console, "comparing"),
         )

@@ -58,11 +58,8 @@ def test_it_is_written_measured_and_found(
     assert again.stderr == f"error: {path}: exists already; use --overwrite to replace it\n"
 
 
-def test_without_labels_pictures_calibrate_and_others_compare(
-    model: Path, data: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(int8, "REQUIRED_AGREEMENT", 0.8)
-    result = run(model, "--pictures", data / "val", "--count", "4")
+def test_without_labels_pictures_calibrate_and_others_compare(model: Path, data: Path) -> None:
+    result = run(model, "--pictures", data / "val", "--count", "4", "--min-agreement", "0.8")
     assert result.exit_code == 0, result.output
     assert "mIoU" not in result.stdout
     found = find_companion(model, read_header(model))

@@ -22,12 +22,14 @@ def test_it_starts_from_what_knows_the_classes() -> None:
     assert choose_start(None, classes("left shoe")).name == "mbv2"
     path = shipped()["mbv2-voc"]
     assert choose_start(str(path), classes("road")).path == path
-    with pytest.raises(UsageError, match=r"--from nothing: .* shipped are mbv2, mbv2-voc"):
+    with pytest.raises(
+        UsageError, match=r"--from nothing: .* shipped are mbv2, mbv2-ade32, mbv2-voc"
+    ):
         choose_start("nothing", classes("road"))
 
 
 @pytest.mark.parametrize("pictures", [1, 2, 5, 40, 1000])
-@pytest.mark.parametrize("start", ["mbv2", "mbv2-voc"])
+@pytest.mark.parametrize("start", ["mbv2", "mbv2-voc", "mbv2-ade32"])
 def test_the_recipe_is_one_and_its_epochs_are_no_single_steps(pictures: int, start: str) -> None:
     prepared = Prepared(
         root=Path("p"),
