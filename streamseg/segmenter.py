@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -331,7 +331,8 @@ class Segmenter(ClosedAtExit):
 
         Freshest frame first, every dropped frame counted. A sender that is gone is connected to
         again. Ends when it is given up, after `duration_seconds`, at a KeyboardInterrupt or when
-        `stop` is set; a recording is finished in each case.
+        `stop` is set; a recording is finished in each case. However else it ends (a second
+        interrupt, a full disk, ``kill -9``), all but its last second plays, under its own name.
 
         Args:
             source: camera number or device, an address (rtsp, rtmp, http, tcp, udp), ``env:NAME``
@@ -405,7 +406,8 @@ class Segmenter(ClosedAtExit):
             if output is None:
                 stats = job.discard(tell)
             else:
-                stats = job.record(output, self._threaded(encoder), tell)
+                with _saying_what_is_kept(output.final, clock):
+                    stats = job.record(output.recording(), self._threaded(encoder), tell)
             # Ctrl-C is how a camera is switched off, not an accident.
             stats = replace(stats, interrupted=False, camera=opened.report())
         return told.add_to(stats, chosen)
@@ -437,3 +439,14 @@ def _pixels(picture: str | Path | NDArray[np.uint8]) -> NDArray[np.uint8]:
             f"a picture must be RGB uint8 [H, W, 3], got {picture.dtype} {list(picture.shape)}"
         )
     return picture
+
+
+@contextmanager
+def _saying_what_is_kept(recording: Path, clock: RunClock) -> Iterator[None]:
+    """Have a second interrupt say what it leaves."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if clock.frames:
+            raise KeyboardInterrupt(f"{recording} plays up to here") from None
+        raise

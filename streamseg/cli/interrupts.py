@@ -129,8 +129,8 @@ def leave(code: object) -> None:
 
 def end() -> NoReturn:
     """End this process now, whatever its threads do, without an unfinished file."""
-    drop_all()
+    lost = b"; nothing was written" if drop_all() else b""
     with contextlib.suppress(OSError):
         show_cursor = b"\x1b[?25h" if _is_terminal(2) else b""
-        os.write(2, show_cursor + b"interrupted: ended at once; nothing was written\n")
+        os.write(2, show_cursor + b"interrupted: ended at once" + lost + b"\n")
     os._exit(INTERRUPTED)

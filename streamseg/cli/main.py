@@ -55,8 +55,8 @@ class _Group(click.Group):
             return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
             raise
-        except KeyboardInterrupt:
-            say("interrupted: nothing was written")
+        except KeyboardInterrupt as interrupt:
+            say(f"interrupted: {interrupt or 'nothing was written'}")
             sys.exit(INTERRUPTED)
         except StreamsegError as error:
             if wants_debug(ctx):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from streamseg.drawing.classes import class_alphas, covered_classes, kept_classes
@@ -199,6 +200,7 @@ class Job:
                 size=compositor.size,
                 pixel_format=encoded,
                 options=encoder,
+                tags={"creation_time": _now()} if self.live else None,
                 journal=journal,
             ) as writer,
         ):
@@ -423,6 +425,11 @@ class Job:
             warnings=(*lost, *warnings),
             notes=tuple(notes),
         )
+
+
+def _now() -> str:
+    """Coordinated universal time, as FFmpeg writes it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _wait_through_interrupts(pipeline: Pipeline) -> None:

@@ -8,7 +8,7 @@ import os
 import stat
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from streamseg.errors import OutputError, UsageError
@@ -32,6 +32,8 @@ class OutputPath:
     """Whether `publish` may replace a file of the final name."""
     is_pipe: bool = False
     """Standard output: nothing to claim, to rename or to read again."""
+    grows: bool = False
+    """A recording: it has its final name from the start, and plays however it ends."""
 
     @property
     def url(self) -> str:
@@ -120,9 +122,16 @@ class OutputPath:
         if self.is_pipe:
             return
         try:
-            hold(self.partial)
+            if self.grows:
+                self.partial.open("wb" if self.overwrite else "xb").close()
+            else:
+                hold(self.partial)
         except OSError as error:
             raise cannot_write(self, error) from error
+
+    def recording(self) -> OutputPath:
+        """The same place for a file that grows there."""
+        return self if self.is_pipe else replace(self, partial=self.target, grows=True)
 
     def publish(self) -> None:
         """Give the finished file its final name; the mode of one that it replaces is kept.
@@ -132,7 +141,7 @@ class OutputPath:
                 finished file is kept beside it.
             OSError: it cannot be renamed.
         """
-        if self.is_pipe:
+        if self.is_pipe or self.grows:
             return
         if self.overwrite:
             with contextlib.suppress(OSError):  # none is there, or its file system has no modes
@@ -207,9 +216,15 @@ def cannot_write(output: OutputPath, error: BaseException) -> OutputError:
     if output.is_pipe and isinstance(error, BrokenPipeError):
         return OutputError("-: whoever read standard output has gone; nothing more was written")
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        left = "it plays up to here" if output.grows else "the unfinished file was removed"
         return OutputError(
-            f"{output.final}: the disk is full ({error.strerror}); the unfinished file was "
-            "removed: free space or write to another disk"
+            f"{output.final}: the disk is full ({error.strerror}); {left}: free space or write to "
+            "another disk"
+        )
+    if isinstance(error, FileExistsError):
+        return OutputError(
+            f"{output.final}: appeared while this run began and is left as it is; choose another "
+            "name"
         )
     if isinstance(error, PermissionError) or getattr(error, "errno", None) == errno.EROFS:
         return OutputError(f"{output.final}: the folder may not be written to; choose another one")

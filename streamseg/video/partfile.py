@@ -132,11 +132,13 @@ def drop(path: Path) -> None:
     let_go(path)
 
 
-def drop_all() -> None:
-    """Remove every part file of this process, which is about to end without another word."""
-    for path in list(_held):
+def drop_all() -> bool:
+    """Remove every part file of this process, which is about to end; whether there was one."""
+    held = list(_held)
+    for path in held:
         with contextlib.suppress(OSError):
             path.unlink()
+    return bool(held)
 
 
 def sweep(folder: Path) -> None:

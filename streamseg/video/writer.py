@@ -295,12 +295,13 @@ class VideoWriter:
             self.notes += self._luggage.notes
 
     def abort(self) -> None:
-        """Close and remove the partial file; nothing appears under the final name."""
+        """Close and remove the partial file; a recording stays as far as it came."""
         try:
             self._container.close()
         except (av.error.FFmpegError, OSError):
             self.warnings.append(f"{self.output.partial}: closing it failed")
-        self.output.discard()
+        if not (self.output.grows and self.frames):
+            self.output.discard()
 
     def __enter__(self) -> Self:
         return self
@@ -348,6 +349,13 @@ def _container_options(
 ) -> dict[str, str]:
     """The muxer's options."""
     options = luggage.options if luggage else {}
+    if place.grows:
+        # No second waits in memory: for more bytes, or for a sound that does not come.
+        options |= {"flush_packets": "1", "max_interleave_delta": "1000000"}
+        if output.muxer in ("matroska", "webm"):
+            options["cluster_time_limit"] = "1000"
+        elif output.muxer in ("mp4", "mov"):
+            options["frag_duration"] = "1000000"
     if output.muxer in ("matroska", "webm"):
         # AAC begins before 0, and sound cut from a longer film up to a second before: Matroska
         # would move all streams until nothing does.
@@ -357,7 +365,11 @@ def _container_options(
     if output.muxer not in ("mp4", "mov"):
         return options
     # The index goes in front, so that a browser plays what it has not loaded whole.
-    order = "+frag_keyframe+delay_moov+default_base_moof" if place.is_pipe else "+faststart"
+    order = "+faststart"
+    if place.grows:
+        order = "+delay_moov+default_base_moof"
+    elif place.is_pipe:
+        order = "+frag_keyframe+delay_moov+default_base_moof"
     options = {**options, "movflags": order + options.get("movflags", "")}
     # MP4 keeps the start of a stream in units of the movie: milliseconds by default, and sound
     # and picture that do not start at 0 would shift.
