@@ -56,7 +56,7 @@ class _Group(click.Group):
         except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
             raise
         except KeyboardInterrupt as interrupt:
-            say(f"interrupted: {interrupt or 'nothing was written'}")
+            say(f"interrupted: {str(interrupt) or 'nothing was written'}")
             sys.exit(INTERRUPTED)
         except StreamsegError as error:
             if wants_debug(ctx):
