@@ -121,6 +121,7 @@ def segment_live(
     *,
     realtime: bool = False,
     duration_seconds: float | None = None,
+    segment_seconds: float | None = None,
     model: str | Path = "mbv2-voc",
     backend: BackendName = "auto",
     precision: PrecisionName | None = None,
@@ -152,6 +153,7 @@ def segment_live(
             nothing and only measures.
         realtime: `source` is a file, played at its own speed.
         duration_seconds: end after this long; None goes on.
+        segment_seconds: as in `Segmenter.live`.
         camera: what is asked of the camera, and how long it is waited for.
         model: as in `streamseg.segment_video`, with all that follow.
 
@@ -171,6 +173,7 @@ def segment_live(
             dst,
             realtime=realtime,
             duration_seconds=duration_seconds,
+            segment_seconds=segment_seconds,
             size=size,
             hold=hold,
             draw=DrawOptions(

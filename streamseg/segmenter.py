@@ -316,6 +316,7 @@ class Segmenter(ClosedAtExit):
         *,
         realtime: bool = False,
         duration_seconds: float | None = None,
+        segment_seconds: float | None = None,
         size: Size = None,
         hold: Hold = "off",
         draw: DrawOptions | None = None,
@@ -341,6 +342,8 @@ class Segmenter(ClosedAtExit):
                 records nothing and only measures.
             realtime: `source` is a file, played at its own speed.
             duration_seconds: end after this long; None goes on to the end of the stream.
+            segment_seconds: record files of this length, named after `record` and the moment in
+                which each begins (UTC); None records one.
             camera: what is asked of the camera, and how long it is waited for.
             onlookers: handed every segmented frame; a page, for one (`streamseg.page.screen`).
             size: as in `video`, with all that follow.
@@ -350,13 +353,16 @@ class Segmenter(ClosedAtExit):
         """
         clock = RunClock()
         address = str(source)
+        if segment_seconds is not None and (record is None or not segment_seconds >= 1):
+            raise UsageError("--segment is for a recording (--out), and of a second or more")
         if duration_seconds is not None and not duration_seconds > 0:
             raise UsageError(f"duration must be above 0 seconds, got {duration_seconds}")
         output = None
         if record is not None:
             behind = Path(address) if realtime else None
             container = (encoder or EncoderOptions()).container
-            output = output_place(record, container, overwrite=overwrite, source=behind)
+            rolls = segment_seconds is not None  # `record` itself is never written
+            output = output_place(record, container, overwrite=overwrite or rolls, source=behind)
         told = Notices(self._watcher)
         with self._running.run(), ExitStack() as stack:
 
@@ -407,7 +413,12 @@ class Segmenter(ClosedAtExit):
                 stats = job.discard(tell)
             else:
                 with _saying_what_is_kept(output.final, clock):
-                    stats = job.record(output.recording(), self._threaded(encoder), tell)
+                    stats = job.record(
+                        output.recording(),
+                        self._threaded(encoder),
+                        tell,
+                        segment_seconds=segment_seconds,
+                    )
             # Ctrl-C is how a camera is switched off, not an accident.
             stats = replace(stats, interrupted=False, camera=opened.report())
         return told.add_to(stats, chosen)

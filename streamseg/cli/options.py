@@ -309,6 +309,25 @@ def part_options(command: F) -> F:
     return command
 
 
+class Span(click.ParamType[float]):
+    """A length of time: ``90``, ``30s``, ``10m``, ``1h``; in seconds."""
+
+    name = "length"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Seconds, or a sentence."""
+        text = str(value)
+        unit = {"s": 1, "m": 60, "h": 3600}.get(text[-1:])
+        number = text if unit is None else text[:-1]
+        try:
+            seconds = float(number) * (unit or 1)
+        except ValueError:
+            seconds = 0.0
+        if not 0 < seconds < math.inf:
+            self.fail(f"{text!r} is no length of time; write 30s, 10m or 1h.", param, ctx)
+        return seconds
+
+
 class Rate(click.ParamType[Fraction]):
     """Frames a second, as ``25``, ``29.97`` or ``30000/1001``."""
 

@@ -11,6 +11,7 @@ import click
 
 from streamseg.cli.options import (
     Number,
+    Span,
     cleaning_options,
     drawing_options,
     encoder_options,
@@ -170,6 +171,14 @@ def take_camera(values: dict[str, Any]) -> CameraOptions:
 )
 @click.option("--realtime", is_flag=True, help="SOURCE is a file: play it at its own speed.")
 @click.option("--out", "record", metavar="FILE", help="Record to this .mp4, .mkv …")
+@click.option(
+    "--segment",
+    "segment_seconds",
+    type=Span(),
+    metavar="LENGTH",
+    help="Record files of this length (30s, 10m, 1h), named after --out and the moment in which "
+    "each begins, in UTC.",
+)
 @click.option("--duration", "duration_seconds", type=Number(min=0, min_open=True), help="Seconds.")
 @page_options
 @camera_options

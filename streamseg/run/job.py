@@ -47,6 +47,7 @@ from streamseg.video.formats import format_of
 from streamseg.video.journal import Journal
 from streamseg.video.output import OutputPath
 from streamseg.video.pixelformats import losses, traits
+from streamseg.video.rolling import RollingWriter
 from streamseg.video.scaling import Downscale
 from streamseg.video.source import Item, Source, SourceInfo
 from streamseg.video.writer import VideoWriter
@@ -174,11 +175,14 @@ class Job:
         encoder: EncoderOptions,
         on_progress: OnProgress = None,
         journal: Journal | None = None,
+        *,
+        segment_seconds: float | None = None,
     ) -> Stats:
         """Write the segmented video; the file appears when it is complete.
 
         A KeyboardInterrupt ends the input and finishes the file; a second one drops it. With a
         journal, what it has is not made again, and an interrupt leaves the rest to another run.
+        With `segment_seconds`, files of that length are made: see `streamseg.video.rolling`.
 
         Raises:
             KeyboardInterrupt: before the first frame was written; there is no file.
@@ -192,19 +196,25 @@ class Job:
         if self.live:
             encoder = encoder.for_live()
         compositor, encoded = self._compositor(encoder, output)
-        with (
-            closing(compositor),
-            VideoWriter(
-                output,
-                info,
+
+        def open_writer(place: OutputPath, seen: SourceInfo) -> VideoWriter:
+            return VideoWriter(
+                place,
+                seen,
                 size=compositor.size,
                 pixel_format=encoded,
                 options=encoder,
                 tags={"creation_time": _now()} if self.live else None,
                 journal=journal,
-            ) as writer,
-        ):
-            if journal is not None:
+            )
+
+        def opened() -> VideoWriter | RollingWriter:
+            if segment_seconds is None:
+                return open_writer(output, info)
+            return RollingWriter(open_writer, output, info, seconds=segment_seconds)
+
+        with closing(compositor), opened() as writer:
+            if journal is not None and isinstance(writer, VideoWriter):
                 self._items = self._behind(journal, writer, compositor, on_progress)
 
             def write(items: list[Item]) -> list[Item]:

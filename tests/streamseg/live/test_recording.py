@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -105,3 +106,29 @@ def test_a_file_that_is_there_is_not_recorded_over(
         film, dst, realtime=True, duration_seconds=0.3, model=toy_model, overwrite=True
     )
     assert len(read_times(dst)) == stats.frames
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_files_of_a_length_follow_each_other(
+    toy_model: Path, film: Path, tmp_path: Path, suffix: str
+) -> None:
+    dst = tmp_path / f"door{suffix}"
+    stats = segment_live(
+        film, dst, realtime=True, duration_seconds=3.2, segment_seconds=1, model=toy_model
+    )
+    files = sorted(tmp_path.iterdir())
+    assert len(files) in (3, 4)
+    assert all(re.fullmatch(rf"door-\d{{8}}T\d{{6}}Z(-\d)?{suffix}", file.name) for file in files)
+    shown = [read_times(file) for file in files]
+    assert sum(map(len, shown)) == stats.frames
+    for times in shown:
+        assert times[0] < 0.1
+        assert times[-1] < 1.1
+    with av.open(str(files[1])) as container:
+        assert "creation_time" in container.metadata
+    assert f"{dst}: recorded as {len(files)} files, {files[0].name} to" in "".join(stats.notes)
+
+
+def test_a_length_needs_a_recording(toy_model: Path, film: Path) -> None:
+    with pytest.raises(UsageError, match="--segment is for a recording"):
+        segment_live(film, realtime=True, segment_seconds=60, model=toy_model)
