@@ -11,6 +11,8 @@ from streamseg.cli.output import print_text
 from streamseg.run.camerastats import CameraStats
 from streamseg.run.stats import Stats
 
+_MOST_DROPPED = 0.05
+
 
 def summary_rows(stats: Stats) -> list[tuple[str, str]]:
     """What the final table says above the stages."""
@@ -46,7 +48,19 @@ def summary_rows(stats: Stats) -> list[tuple[str, str]]:
         rows.append(("dropped", f"{stats.dropped} frames" + (f" ({before})" if before else "")))
     if stats.camera is not None:
         rows.append(("received", received(stats.camera)))
+    if misses_real_time(stats):
+        half = "x".join(str(max(32, round(side / 64) * 32)) for side in stats.size)
+        ways = [*([] if stats.held else ["--hold auto"]), f"--size {half}"]
+        rows.append(("to go faster", " or ".join(ways)))
     return rows
+
+
+def misses_real_time(stats: Stats) -> bool:
+    """Whether the engine is slower than the video plays, or than a camera sends."""
+    if stats.bottleneck != "engine":
+        return False
+    lost = stats.dropped > _MOST_DROPPED * (stats.frames + stats.dropped)
+    return lost or (stats.camera is None and stats.real_time_factor < 1)
 
 
 def received(camera: CameraStats) -> str:

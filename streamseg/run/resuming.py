@@ -87,9 +87,13 @@ def open_journal(
 
 @contextmanager
 def kept_for_later(journal: Journal | None) -> Iterator[None]:
-    """Have an error say what is kept."""
+    """Have an error, or a second interrupt, say what is kept."""
     try:
         yield
+    except KeyboardInterrupt:
+        if journal is not None:
+            raise KeyboardInterrupt(kept(journal)) from None
+        raise
     except StreamsegError as error:
         if journal is not None and journal.frames:
             error.args = (f"{error}; {kept(journal)}", *error.args[1:])

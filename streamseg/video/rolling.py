@@ -85,7 +85,7 @@ class RollingWriter:
     @property
     def warnings(self) -> list[str]:
         """Of all files, each said once."""
-        return [said for writer in self._finished for said in writer.warnings]
+        return list(dict.fromkeys(said for w in self._finished for said in w.warnings))
 
     @property
     def notes(self) -> list[str]:

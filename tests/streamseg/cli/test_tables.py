@@ -20,3 +20,19 @@ def test_the_summary_says_how_many_frames_the_network_saw() -> None:
     rows = dict(summary_rows(replace(stats(), held=1)))
     assert rows["network saw"] == "2 of them"
     assert "network saw" not in dict(summary_rows(stats()))
+
+
+def test_who_misses_real_time_is_told_what_is_faster() -> None:
+    slow = replace(stats(), bottleneck="engine", real_time_factor=0.8, size=(512, 288))
+    row = dict(summary_rows(slow))["to go faster"]
+    assert row == "--hold auto or --size 256x128"
+    held = dict(summary_rows(replace(slow, held=1)))["to go faster"]
+    assert held == "--size 256x128"
+    for other in (
+        replace(slow, bottleneck="encode+write"),
+        replace(slow, real_time_factor=1.2),
+    ):
+        assert "to go faster" not in dict(summary_rows(other))
+    live = replace(slow, real_time_factor=1.0, frames=60, dropped=40)
+    assert "to go faster" in dict(summary_rows(live))
+    assert "to go faster" not in dict(summary_rows(replace(live, dropped=1)))
