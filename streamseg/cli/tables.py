@@ -49,7 +49,7 @@ def summary_rows(stats: Stats) -> list[tuple[str, str]]:
     if stats.camera is not None:
         rows.append(("received", received(stats.camera)))
     if misses_real_time(stats):
-        half = "x".join(str(max(32, round(side / 64) * 32)) for side in stats.size)
+        half = "x".join(str(-(-side // 64) * 32) for side in stats.size)
         ways = [*([] if stats.held else ["--hold auto"]), f"--size {half}"]
         rows.append(("to go faster", " or ".join(ways)))
     return rows

@@ -25,9 +25,9 @@ def test_the_summary_says_how_many_frames_the_network_saw() -> None:
 def test_who_misses_real_time_is_told_what_is_faster() -> None:
     slow = replace(stats(), bottleneck="engine", real_time_factor=0.8, size=(512, 288))
     row = dict(summary_rows(slow))["to go faster"]
-    assert row == "--hold auto or --size 256x128"
+    assert row == "--hold auto or --size 256x160"
     held = dict(summary_rows(replace(slow, held=1)))["to go faster"]
-    assert held == "--size 256x128"
+    assert held == "--size 256x160"
     for other in (
         replace(slow, bottleneck="encode+write"),
         replace(slow, real_time_factor=1.2),
