@@ -1,4 +1,4 @@
-"""What a context manager needs beside `close`."""
+"""What context managers need beside `close` or `abort`."""
 
 from __future__ import annotations
 
@@ -23,3 +23,23 @@ class ClosedAtExit:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+class AbortedIfFailed:
+    """Used in ``with``, and aborted if the block ends with an error; otherwise finished before."""
+
+    def abort(self) -> None:
+        """Give up what was begun; calling it when all is finished changes nothing."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            self.abort()

@@ -46,14 +46,16 @@ from streamseg.run.running import Running
 from streamseg.run.stats import RunClock, Stats
 from streamseg.runtime.building.request import Watcher
 from streamseg.runtime.choosing.choice import size_matters
+from streamseg.runtime.choosing.maker import Chosen
 from streamseg.runtime.cpu import coder_threads, cpu_threads
 from streamseg.runtime.engine import BackendName, PrecisionName
 from streamseg.runtime.options import EngineOptions
 from streamseg.runtime.pool import EnginePool
 from streamseg.version import __version__
 from streamseg.video.encoder import EncoderOptions
+from streamseg.video.journal import Journal
 from streamseg.video.opening import InputOptions
-from streamseg.video.output import output_place
+from streamseg.video.output import OutputPath, output_place
 from streamseg.video.part import Part, open_part
 from streamseg.video.picture import read_picture
 from streamseg.video.source import Source
@@ -203,24 +205,9 @@ class Segmenter(ClosedAtExit):
             else:
                 journal = None
                 if resume:
-                    asked = {
-                        "version": __version__,
-                        "size": net_size,
-                        "hold": hold,
-                        "draw": job.draw,
-                        "clean": job.clean,
-                        "part": part,
-                        "reading": read,
-                        "encoder": replace(encoder, threads=0),
-                    }
-                    opened = open_journal(
-                        output,
-                        source.info,
-                        src=src,
-                        model=self.options.model,
-                        engine=[chosen.engine.spec.backend, chosen.precision],
-                        asked=asked,
-                    )
+                    asked: dict[str, object] = {"hold": hold, "part": part, "reading": read}
+                    asked["encoder"] = replace(encoder, threads=0)
+                    opened = self._journal(output, src, job, chosen, asked)
                     journal = stack.enter_context(closing(opened))
                 with kept_for_later(journal):
                     stats = job.record(output, encoder, on_progress, journal)
@@ -231,6 +218,30 @@ class Segmenter(ClosedAtExit):
                     stats, sink, encoder, overwrite=overwrite, on_progress=on_progress
                 )
             return told.add_to(stats, chosen)
+
+    def _journal(
+        self,
+        output: OutputPath,
+        src: str | Path,
+        job: Job,
+        chosen: Chosen,
+        asked: dict[str, object],
+    ) -> Journal:
+        """Where a job keeps what it has done, or an earlier one with the same pictures did."""
+        return open_journal(
+            output,
+            job.source.info,
+            src=src,
+            model=self.options.model,
+            engine=[chosen.engine.spec.backend, chosen.precision],
+            asked={
+                "version": __version__,
+                "size": job.size,
+                "draw": job.draw,
+                "clean": job.clean,
+                **asked,
+            },
+        )
 
     def frames(
         self,

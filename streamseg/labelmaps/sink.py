@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
+from streamseg.closing import AbortedIfFailed
 from streamseg.models.modelfile import ModelHeader
 from streamseg.video.source import Item, Source
 
 
-class LabelSink(ABC):
+class LabelSink(AbortedIfFailed, ABC):
     """Takes every frame's labels, in order, from one thread; its file appears in `finish`."""
 
     def __init__(self) -> None:
@@ -36,18 +36,6 @@ class LabelSink(ABC):
     @abstractmethod
     def abort(self) -> None:
         """Remove what was written; calling it after `finish` changes nothing."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is not None:
-            self.abort()
 
 
 class Onlooker(Protocol):

@@ -162,9 +162,11 @@ class Job:
 
     def _labelling(self) -> list[Stage]:
         """What fills in `labels_HW`; nothing where frames bring labels along."""
+        if isinstance(self.engine, Recorded) and not self.clean.stabilize:
+            return []
         downscale = downscale_stage(Downscale(self.size, self.source.info.orientation), self.clean)
         if isinstance(self.engine, Recorded):
-            return [downscale] if self.clean.stabilize else []
+            return [downscale]
         if self._holding is None:
             return [downscale, infer_stage(self.engine, live=self.live)]
         return [downscale, *self._holding.stages(live=self.live)]
@@ -244,25 +246,17 @@ class Job:
         on_progress: OnProgress,
     ) -> Iterator[Item]:
         """Pass over what another run made; the frames behind it."""
-        self._done = journal.frames
 
         def tell(passed: int) -> None:
+            self._done = passed
             if on_progress is not None:
-                on_progress(
-                    RunProgress(
-                        frames=passed,
-                        frames_expected=self.source.info.frames_expected,
-                        seconds=self.clock.elapsed(),
-                        media_seconds=0.0,
-                        dropped=0,
-                        latency_p50_ms=None,
-                        latency_p95_ms=None,
-                    )
-                )
+                on_progress(self._progress(dropped=0))
 
-        return items_behind(
+        items = items_behind(
             self.source, journal, writer, compositor, stopped=self._stopped, tell=tell
         )
+        self._done = journal.frames
+        return items
 
     def _finish_sinks(self) -> list[str]:
         """Complete what sinks wrote; what they have to say."""
@@ -350,7 +344,7 @@ class Job:
                 interrupted = True
                 pipeline.stop()
             if on_progress is not None:
-                on_progress(self._progress(pipeline))
+                on_progress(self._progress(pipeline.dropped))
 
         try:
             pipeline.run(tick)
@@ -364,7 +358,7 @@ class Job:
                 _wait_through_interrupts(pipeline)
                 raise
         if on_progress is not None:
-            on_progress(self._progress(pipeline))
+            on_progress(self._progress(pipeline.dropped))
         if self.clock.frames == 0:
             if interrupted and self._stopped():
                 raise StoppedError(
@@ -377,13 +371,13 @@ class Job:
             )
         return interrupted
 
-    def _progress(self, pipeline: Pipeline) -> RunProgress:
+    def _progress(self, dropped: int) -> RunProgress:
         return RunProgress(
             frames=self._done + self.clock.frames,
             frames_expected=self.source.info.frames_expected,
             seconds=self.clock.elapsed(),
             media_seconds=self.clock.media_seconds,
-            dropped=pipeline.dropped,
+            dropped=dropped,
             latency_p50_ms=self.clock.latency_ms(0.5),
             latency_p95_ms=self.clock.latency_ms(0.95),
             recent=self.clock.recent() if self.live else None,

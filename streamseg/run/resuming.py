@@ -8,7 +8,6 @@ that is exact for every kind of file, and takes a small part of the time that se
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from typing import Any
 from streamseg.drawing.composite import Compositor
 from streamseg.errors import StoppedError, StreamsegError, UsageError
 from streamseg.models.modelfile import find_model
+from streamseg.runtime.cache.enginekey import file_sha256
 from streamseg.video.journal import Journal, resume_folder
 from streamseg.video.output import STDOUT, OutputPath
 from streamseg.video.pictures import picture_files
@@ -75,7 +75,7 @@ def open_journal(
     """
     facts: dict[str, object] = {
         "source": _identity(src),
-        "model": hashlib.sha256(find_model(model).read_bytes()).hexdigest(),
+        "model": file_sha256(find_model(model)),
         "engine": list(engine),
         "kind of file": output.muxer,
     }

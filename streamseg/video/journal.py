@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
@@ -27,7 +26,9 @@ from streamseg.video.source import AnyPacket
 
 _MAGIC = b"streamseg segment 1\n"
 _HEAD = struct.Struct("<qqqqq?I")  # pts, dts, duration, unit (two numbers), is key frame, bytes
-_END = struct.Struct("<II")  # packets, checksum
+_END = struct.Struct("<I")  # checksum
+_WHOLE, _UNFINISHED = ".segment", ".unfinished"
+_FACTS, _LOCK = "run.json", "lock"
 _NONE = -(2**63)
 """In place of a time that is not known."""
 
@@ -55,7 +56,9 @@ class Journal:
         self._facts: dict[str, Any] = json.loads(
             json.dumps({**facts, "segment_frames": segment_frames}, default=str)
         )
-        self._lock = folder / "lock"
+        self._lock = folder / _LOCK
+        self._open: _Writer | None = None
+        self._frames_open = 0
         try:
             folder.mkdir(exist_ok=True)
             alone = hold_now(self._lock)
@@ -71,12 +74,10 @@ class Journal:
         except BaseException:
             self.close()
             raise
-        self._open: _Writer | None = None
-        self._frames_open = 0
 
     def _check_facts(self) -> None:
         """The run is that of the folder, or its first."""
-        place = self.folder / "run.json"
+        place = self.folder / _FACTS
         try:
             known = json.loads(place.read_bytes())
         except FileNotFoundError:
@@ -104,7 +105,7 @@ class Journal:
         return found
 
     def _place(self, number: int) -> Path:
-        return self.folder / f"{number:06d}.segment"
+        return self.folder / f"{number:06d}{_WHOLE}"
 
     @property
     def frames(self) -> int:
@@ -157,17 +158,26 @@ class Journal:
     def remove(self) -> None:
         """The output is complete: nothing of this is needed any more."""
         self.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._clear()
 
     def close(self) -> None:
         """Keep what is whole for another run; nothing is kept of nothing."""
-        unfinished = getattr(self, "_open", None)
-        if unfinished is not None:
-            unfinished.abort()
+        if self._open is not None:
+            self._open.abort()
             self._open = None
         let_go(self._lock)
-        if not any(self.folder.glob("*.segment")):
-            shutil.rmtree(self.folder, ignore_errors=True)
+        if not any(self.folder.glob(f"*{_WHOLE}")):
+            self._clear()
+
+    def _clear(self) -> None:
+        """Remove what is a journal's, and the folder if that was all."""
+        ours = [self.folder / _FACTS, self._lock]
+        for kind in (_WHOLE, _UNFINISHED):
+            ours += self.folder.glob(f"*{kind}")
+        with contextlib.suppress(OSError):
+            for path in ours:
+                path.unlink(missing_ok=True)
+            self.folder.rmdir()
 
 
 class _Writer:
@@ -175,9 +185,9 @@ class _Writer:
 
     def __init__(self, place: Path) -> None:
         self._place = place
-        self._partial = place.with_suffix(".unfinished")
+        self._partial = place.with_suffix(_UNFINISHED)
         self._file: BinaryIO = self._partial.open("wb")
-        self._count, self._checksum = 0, 0
+        self._checksum = 0
         self._write(_MAGIC)
 
     def _write(self, data: bytes) -> None:
@@ -193,13 +203,10 @@ class _Writer:
             head = (pts, dts, duration, unit.numerator, unit.denominator)
             self._write(_HEAD.pack(*head, packet.is_keyframe, len(data)))
             self._write(data)
-            self._count += 1
 
     def finish(self) -> Path:
-        self._file.write(_END.pack(self._count, self._checksum))
-        _to_disk(self._file)
-        self._partial.replace(self._place)
-        _folder_to_disk(self._place.parent)
+        self._file.write(_END.pack(self._checksum))
+        _appear(self._file, self._partial, self._place)
         return self._place
 
     def abort(self) -> None:
@@ -216,7 +223,7 @@ def _is_whole(place: Path) -> bool:
     body = data[: -_END.size]
     if not body.startswith(_MAGIC):
         return False
-    return bool(_END.unpack(data[-_END.size :])[1] == zlib.crc32(body))
+    return _END.unpack(data[-_END.size :]) == (zlib.crc32(body),)
 
 
 def _packets(data: bytes) -> Iterator[AnyPacket]:
@@ -235,27 +242,23 @@ def _packets(data: bytes) -> Iterator[AnyPacket]:
 
 
 def _write_whole(place: Path, data: bytes) -> None:
-    partial = place.with_suffix(".unfinished")
+    partial = place.with_suffix(_UNFINISHED)
     try:
         with partial.open("wb") as file:
             file.write(data)
-            _to_disk(file)
-        partial.replace(place)
+            _appear(file, partial, place)
     except OSError as error:
         raise OutputError(f"{place}: cannot be written ({error.strerror})") from error
 
 
-def _to_disk(file: BinaryIO) -> None:
-    """Close a file when all of it lies on the disk."""
+def _appear(file: BinaryIO, partial: Path, place: Path) -> None:
+    """Close a file, and give it its name when all of it lies on the disk."""
     with file:
         file.flush()
         os.fsync(file.fileno())
-
-
-def _folder_to_disk(folder: Path) -> None:
-    """A new name must outlive the power, too; not every system has that."""
-    with contextlib.suppress(OSError):
-        fd = os.open(folder, os.O_RDONLY)
+    partial.replace(place)
+    with contextlib.suppress(OSError):  # the name must outlive the power, too, where it can
+        fd = os.open(place.parent, os.O_RDONLY)
         try:
             os.fsync(fd)
         finally:

@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from fractions import Fraction
-from types import TracebackType
-from typing import Self
 
 from av.video.frame import VideoFrame
 
+from streamseg.closing import AbortedIfFailed
 from streamseg.errors import UsageError
 from streamseg.video.output import OutputPath
 from streamseg.video.source import AnyPacket, SourceInfo
@@ -20,7 +19,7 @@ Open = Callable[[OutputPath, SourceInfo], VideoWriter]
 """Makes the writer of one file."""
 
 
-class RollingWriter:
+class RollingWriter(AbortedIfFailed):
     """Writes frames as a `VideoWriter` does, and begins another file when one is long enough.
 
     Files are named after the moment in which they begin, in UTC: ``door.mp4`` makes
@@ -66,8 +65,7 @@ class RollingWriter:
         if self._began is None:
             self._began = at
         elif at - self._began >= self._seconds:
-            self._writer.finish()
-            self._finished.append(self._writer)
+            self.finish()
             self._began = at
             info = replace(self._info, start=at, clock_is_arbitrary=True)
             self._writer = self._open(self._next_place(), info)
@@ -98,15 +96,3 @@ class RollingWriter:
             *self._finished[0].notes,
             f"{self._output.final}: recorded as {len(names)} files, {which}",
         ]
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is not None:
-            self.abort()

@@ -9,8 +9,6 @@ from dataclasses import replace
 from functools import partial
 from math import lcm
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import av
 from av.container import OutputContainer
@@ -18,6 +16,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from streamseg.closing import AbortedIfFailed
 from streamseg.errors import UsageError
 from streamseg.video.adapting import Adapter
 from streamseg.video.durations import Durations
@@ -35,7 +34,7 @@ _TOO_FEW_TO_REORDER = 2
 """Frames of which none can refer to a later one that is not also shown later."""
 
 
-class VideoWriter:
+class VideoWriter(AbortedIfFailed):
     """Encodes frames into a file that gets its final name only in `finish`.
 
     Frames keep their own `pts` and `time_base`, so a variable frame rate stays variable.
@@ -67,7 +66,7 @@ class VideoWriter:
         journal: Journal | None = None,
     ) -> None:
         self.output = output
-        self._journal, self._segment = journal, 0
+        self._journal = journal
         self._tags = dict(tags or {})
         self.frames = 0
         self.warnings: list[str] = []
@@ -186,9 +185,9 @@ class VideoWriter:
         """
         assert self._journal is not None, "another run's frames are in a journal"
         try:
-            if self.frames % self._journal.segment_frames == 0:
-                known = self._journal.packets(self._segment)
-                self._segment += 1
+            segment, inside = divmod(self.frames, self._journal.segment_frames)
+            if inside == 0:
+                known = self._journal.packets(segment)
                 self._durations.received(known)
                 for packet in known:
                     packet.stream, self._last_dts = self._video, packet.dts
@@ -302,18 +301,6 @@ class VideoWriter:
             self.warnings.append(f"{self.output.partial}: closing it failed")
         if not (self.output.grows and self.frames):
             self.output.discard()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is not None:
-            self.abort()
 
 
 def _encoder_like(

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import pairwise
 
-import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks.drawn_scene import Scene
+from benchmarks.hold import drawn, flicker
+from benchmarks.stabilize import imagined, miou
 from streamseg.drawing.classes import UNDRAWN
 from streamseg.labelmaps.options import CleanOptions
 from streamseg.labelmaps.steady import Steady, luma_of
@@ -22,36 +21,6 @@ from streamseg.video.source import Item
 from tests.streamseg.fakes import FakeEngine, FakeSource
 
 Labels = list[NDArray[np.uint8]]
-CLASSES = 6
-
-
-def flickering(truth: Labels, seed: int = 0) -> Labels:
-    """Labels with patches of another class, elsewhere in every frame."""
-    random = np.random.default_rng(seed)
-    found = []
-    for labels in truth:
-        height, width = labels.shape
-        blobs = random.normal(size=(height // 8, width // 8)).astype(np.float32)
-        wrong = np.asarray(cv2.resize(blobs, (width, height))) > 1.4
-        found.append(np.where(wrong, random.integers(0, CLASSES), labels).astype(np.uint8))
-    return found
-
-
-def miou(found: Labels, truth: Labels) -> float:
-    a, b = np.stack(found), np.stack(truth)
-    classes = [c for c in range(CLASSES) if (b == c).any()]
-    shares = [np.sum((a == c) & (b == c)) / np.sum((a == c) | (b == c)) for c in classes]
-    return float(np.mean(shares))
-
-
-def changes(labels: Labels) -> float:
-    return float(np.mean([np.mean(a != b) for a, b in pairwise(labels)]))
-
-
-def scene(*, moving: bool, frames: int = 40) -> tuple[Labels, Labels]:
-    drawn = Scene(moving=moving)
-    pairs = [drawn.frame(number) for number in range(frames)]
-    return [picture for picture, _ in pairs], [classes for _, classes in pairs]
 
 
 def steadied(pictures: Labels, labels: Labels) -> Labels:
@@ -60,22 +29,22 @@ def steadied(pictures: Labels, labels: Labels) -> Labels:
 
 
 def test_what_a_network_imagines_is_gone_where_a_camera_stands() -> None:
-    pictures, truth = scene(moving=False)
-    seen = flickering(truth)
+    pictures, truth = drawn(frames=40, moving=False)
+    seen = imagined(truth)
     found = steadied(pictures, seen)
-    assert changes(found) < changes(seen) / 5
+    assert flicker(found) < flicker(seen) / 5
     assert miou(found[5:], truth[5:]) > miou(seen[5:], truth[5:]) + 0.05
 
 
 @pytest.mark.parametrize(("moving", "least"), [(False, 0.995), (True, 0.985)])
 def test_right_labels_stay_right_and_nothing_trails(moving: bool, least: float) -> None:
-    pictures, truth = scene(moving=moving)
+    pictures, truth = drawn(frames=40, moving=moving)
     assert miou(steadied(pictures, truth), truth) > least
 
 
 def test_a_camera_that_moves_loses_nothing_of_noisy_labels() -> None:
-    pictures, truth = scene(moving=True)
-    seen = flickering(truth)
+    pictures, truth = drawn(frames=40, moving=True)
+    seen = imagined(truth)
     assert miou(steadied(pictures, seen), truth) > miou(seen, truth) - 0.002
 
 
@@ -183,8 +152,8 @@ def test_a_run_with_it_is_steady(hold: str | int) -> None:
             found.append(item.labels_HW)
         return found
 
-    assert changes(run(CleanOptions())) > 0
-    assert changes(run(CleanOptions(stabilize=True))) == 0
+    assert flicker(run(CleanOptions())) > 0
+    assert flicker(run(CleanOptions(stabilize=True))) == 0
 
 
 def test_the_picture_of_a_camera_that_is_away_is_not_remembered() -> None:
