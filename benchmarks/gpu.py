@@ -42,17 +42,33 @@ def parts_of(folder: Path) -> list[Part]:
         command = [*python, "streamseg", *words, "--json", str(file)]
         return Part(name=name, command=command, seconds=seconds, json_file=file)
 
+    program = str(folder / f"{MODEL}.onnx")
+    model_of = {"tensorrt": MODEL, "torch": program}  # PyTorch needs its program beside the model
+
     def build(backend: str, precision: str, seconds: float) -> Part:
-        words = ("--model", MODEL, "--size", SIZE, "--quiet", "--allow-slower")
+        words = ("--model", model_of[backend], "--size", SIZE, "--quiet", "--allow-slower")
         choice = ("--backend", backend, "--precision", precision)
         return streamseg(f"{backend}-{precision}", seconds, "build-engine", *choice, *words)
 
     def benchmark(name: str, seconds: float, module: str, *words: str) -> Part:
         return Part(name=name, command=[*python, f"benchmarks.{module}", *words], seconds=seconds)
 
-    def video(name: str, clip: str, *words: str) -> Part:
+    def video(name: str, clip: str, backend: str, *words: str) -> Part:
         files = (str(folder / f"{clip}.mp4"), str(folder / f"{name}.mp4"))
-        return streamseg(name, 30, "video", *files, "--no-build", "--quiet", *words)
+        choice = ("--engine", backend, "--model", model_of[backend], "--no-build", "--quiet")
+        return streamseg(name, 30, "video", *files, *choice, *words)
+
+    def runs(backend: str) -> list[Part]:
+        """Whole videos with an engine, from files, by the card's decoder, beside their limits."""
+        choice = ("--engine", backend, "--model", model_of[backend], "--rounds", "1")
+        return [
+            *(video(f"{backend}-end-to-end-{clip}", clip, backend) for clip in CLIPS),
+            video(f"{backend}-nvdec", "1080p", backend, "--hwaccel", "cuda"),
+            *(
+                benchmark(f"{backend}-limits-{clip}", 40, "video", f"{folder}/{clip}.mp4", *choice)
+                for clip in CLIPS
+            ),
+        ]
 
     tests = ["pytest", "-q", "-k", "on_a_gpu", "tests/streamseg/runtime"]
     trained = ["--data", str(folder / "pictures"), "--device", "cuda", "--pictures", "8"]
@@ -63,13 +79,17 @@ def parts_of(folder: Path) -> list[Part]:
         Part(name="tests", command=[*python, *tests], seconds=60),
         benchmark("roofline", 40, "roofline", "--model", MODEL, "--size", SIZE),
         build("tensorrt", "fp16", 120),
-        *(video(f"end-to-end-{name}", name, "--engine", "tensorrt") for name in CLIPS),
-        *(benchmark(f"limits-{c}", 40, "video", f"{folder}/{c}.mp4", "--rounds=1") for c in CLIPS),
-        video("nvdec", "1080p", "--engine", "tensorrt", "--hwaccel", "cuda"),
-        *(video(name, "1080p", "--engine", "tensorrt", "--codec", name) for name in ENCODERS),
+        *runs("tensorrt"),
+        Part(
+            name="program",
+            command=[*python, "engines", "export", CHECKPOINT, "-o", program, "--format", "both"],
+            seconds=60,
+        ),
+        build("torch", "fp16", 90),
+        *runs("torch"),
+        *(video(name, "1080p", "torch", "--codec", name) for name in ENCODERS),
         benchmark("training", 60, "training", RECIPE, *trained, "--steps", "2", "--rounds", "2"),
         benchmark("torch", 120, "torch_backend", CHECKPOINT, "--size", SIZE),
-        build("torch", "fp16", 90),
         build("tensorrt", "int8", 90),
         build("tensorrt", "fp32", 60),
     ]

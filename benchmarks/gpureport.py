@@ -85,13 +85,16 @@ def _engine(values: dict[str, Any]) -> str:
 def _targets(results: Sequence[Result]) -> Iterator[tuple[str, float, float]]:
     """What is wanted of a GPU, as far as its parts ran: name, reached, wanted."""
     found = {result.name: result.values for result in results if result.outcome == "done"}
-    limit, engine = found.get("roofline"), found.get("tensorrt-fp16")
-    if isinstance(limit, dict) and isinstance(engine, dict) and engine.get("proof"):
-        best = max(timing["fps"] for timing in engine["proof"]["speed"]["timings"])
-        yield "TensorRT fp16, engine alone / roofline", best / limit["fps"], ROOFLINE_TARGET
-    for name, values in found.items():
-        if name.startswith("limits-") and isinstance(values, dict):
-            fps = values["fps"]
-            share = fps["ours"] / min(fps["engine"], fps["transcode"])
-            clip = name.removeprefix("limits-")
-            yield f"{clip}, end to end / min(engine, transcode)", share, END_TO_END_TARGET
+    limit = found.get("roofline")
+    for backend, word in (("tensorrt", "TensorRT"), ("torch", "PyTorch")):
+        engine = found.get(f"{backend}-fp16")
+        if isinstance(limit, dict) and isinstance(engine, dict) and engine.get("proof"):
+            best = max(timing["fps"] for timing in engine["proof"]["speed"]["timings"])
+            yield f"{word} fp16, engine alone / roofline", best / limit["fps"], ROOFLINE_TARGET
+        for name, values in found.items():
+            prefix, is_limit, clip = name.partition("-limits-")
+            if is_limit and prefix == backend and isinstance(values, dict):
+                fps = values["fps"]
+                share = fps["ours"] / min(fps["engine"], fps["transcode"])
+                name = f"{word}, {clip}, end to end / min(engine, transcode)"
+                yield name, share, END_TO_END_TARGET

@@ -35,7 +35,7 @@ from streamseg.run.job import Job
 from streamseg.run.pipeline import Pipeline, Stage
 from streamseg.run.stats import RunClock
 from streamseg.runtime.cpu import cpu_threads
-from streamseg.runtime.engine import Engine, PrecisionName
+from streamseg.runtime.engine import BackendName, Engine, PrecisionName
 from streamseg.runtime.open import open_engine
 from streamseg.video.encoder import EncoderOptions
 from streamseg.video.file import FileSource
@@ -120,17 +120,22 @@ def agreement(
 @click.option("--model", default="mbv2", show_default=True)
 @click.option("--checkpoint", type=click.Path(exists=True, path_type=Path), help="For the loop.")
 @click.option("--rounds", default=3, show_default=True)
+@click.option("--engine", "backend", type=click.Choice(get_args(BackendName)), default="auto")
 @click.option("--precision", type=click.Choice(get_args(PrecisionName)), help="Default: auto's.")
 def main(
     clip: Path,
     model: str,
     checkpoint: Path | None,
     rounds: int,
+    backend: BackendName,
     precision: PrecisionName | None,
 ) -> None:
     """Measure CLIP."""
     runs: dict[str, list[float]] = {"ours": [], "engine": [], "transcode": [], "plain": []}
-    with tempfile.TemporaryDirectory() as folder, open_engine(model, precision=precision) as engine:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        open_engine(model, backend=backend, precision=precision) as engine,
+    ):
         with FileSource(clip) as source:
             size = Job(source, engine, clock=RunClock()).size
         network = None
@@ -143,6 +148,7 @@ def main(
                 clip,
                 Path(folder) / "ours.mp4",
                 model=model,
+                backend=backend,
                 precision=precision,
                 overwrite=True,
             )

@@ -79,14 +79,14 @@ def test_the_report_says_how_near_the_targets_are() -> None:
         [
             Result(name="roofline", outcome="done", seconds=5, values=roof),
             Result(name="tensorrt-fp16", outcome="done", seconds=70, values=built),
-            Result(name="limits-4K", outcome="done", seconds=70, values=limits),
-            Result(name="limits-540p", outcome="failed", seconds=70, why="no", values=limits),
+            Result(name="tensorrt-limits-4K", outcome="done", seconds=70, values=limits),
+            Result(name="torch-limits-540p", outcome="failed", seconds=70, why="no", values=limits),
         ],
         {"processor": "one"},
     )
     assert "99.90 % equal labels, 2000 fps at batch 8" in text
     assert "| TensorRT fp16, engine alone / roofline | 0.50 | 0.50 |" in text
-    assert "| 4K, end to end / min(engine, transcode) | 0.95 | 0.95 |" in text
+    assert "| TensorRT, 4K, end to end / min(engine, transcode) | 0.95 | 0.95 |" in text
     assert "540p, end to end" not in text
 
 
