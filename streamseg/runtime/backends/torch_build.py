@@ -176,8 +176,9 @@ def specialise(
     it anew with a batch of the best size lets the compiler choose its loops for that size, not for
     the exporter's example.
     """
-    if device != "cpu":
-        program = move_to_device_pass(program, device)
+    place = "cpu" if device == "cpu" else f"{device}:{torch.cuda.current_device()}"
+    if device != "cpu":  # by its number: the program asserts where its tensors are
+        program = move_to_device_pass(program, place)
     network = program.module()
     parameters = program.graph_signature.inputs_to_parameters
     for node in program.graph.nodes:
@@ -204,7 +205,7 @@ def specialise(
     }
     # 2, because a batch of 1 would be taken for a constant
     example = torch.zeros(
-        1 if high == 1 else max(2, best), height, width, 3, dtype=torch.uint8, device=device
+        1 if high == 1 else max(2, best), height, width, 3, dtype=torch.uint8, device=place
     )
     with torch.no_grad():
         wrapped = _Autocast(network, dtype, device)  # programs have no train() and eval()
