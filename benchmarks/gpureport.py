@@ -92,9 +92,9 @@ def _targets(results: Sequence[Result]) -> Iterator[tuple[str, float, float]]:
             best = max(timing["fps"] for timing in engine["proof"]["speed"]["timings"])
             yield f"{word} fp16, engine alone / roofline", best / limit["fps"], ROOFLINE_TARGET
         for name, values in found.items():
-            prefix, is_limit, clip = name.partition("-limits-")
-            if is_limit and prefix == backend and isinstance(values, dict):
+            clip = name.removeprefix(f"{backend}-limits-")
+            if clip != name and isinstance(values, dict):
                 fps = values["fps"]
                 share = fps["ours"] / min(fps["engine"], fps["transcode"])
-                name = f"{word}, {clip}, end to end / min(engine, transcode)"
-                yield name, share, END_TO_END_TARGET
+                target = f"{word}, {clip}, end to end / min(engine, transcode)"
+                yield target, share, END_TO_END_TARGET

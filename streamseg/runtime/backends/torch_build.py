@@ -176,8 +176,9 @@ def specialise(
     it anew with a batch of the best size lets the compiler choose its loops for that size, not for
     the exporter's example.
     """
-    place = "cpu" if device == "cpu" else f"{device}:{torch.cuda.current_device()}"
+    place = device
     if device != "cpu":  # by its number: the program asserts where its tensors are
+        place = f"{device}:{torch.cuda.current_device()}"
         program = move_to_device_pass(program, place)
     network = program.module()
     parameters = program.graph_signature.inputs_to_parameters
